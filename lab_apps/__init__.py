@@ -1,0 +1,1 @@
+"""The executable, measured companion to the article "FastAPI Best Practices"."""

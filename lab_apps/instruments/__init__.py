@@ -1,0 +1,1 @@
+"""What measures: server, load, event-loop delay, claims, pictures. Knows no practice."""

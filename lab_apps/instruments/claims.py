@@ -1,0 +1,222 @@
+"""Claims, declared in claims.toml before anything is run, and the verdicts on them."""
+
+from __future__ import annotations
+
+import math
+import time
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal, TypeAlias
+
+from lab_apps.instruments import machine, sequential
+from lab_apps.instruments.trial import Trial
+
+CLAIMS_FILE = Path(__file__).parent.parent / "claims.toml"
+
+Kind: TypeAlias = Literal["exact", "ratio", "equivalence"]
+Outcome: TypeAlias = Literal["supported", "refuted", "inconclusive", "not measurable here"]
+
+INVALID_SHARE = 0.3  # of rounds in which the machine was too busy; beyond it there is no verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim as declared: what is said, what is measured, and where the threshold lies.
+
+    `expected` belongs to an exact claim; `theta` and `why_theta` to the others. A ratio claim says
+    that a/b > theta; an equivalence claim that 1/theta < a/b < theta.
+    """
+
+    id: str
+    kind: Kind
+    statement: str
+    metric: str
+    a: str = ""
+    b: str = ""
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    theta: float = 0.0
+    why_theta: str = ""
+    budget_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a claim that could not be judged."""
+        if self.kind == "exact":
+            missing = [] if self.expected else ["expected"]
+        elif self.kind in ("ratio", "equivalence"):
+            missing = [name for name in ("a", "b", "theta", "why_theta") if not getattr(self, name)]
+            if self.theta and self.theta <= 1 and self.kind == "equivalence":
+                raise ValueError(f"claim {self.id}: theta of an equivalence must exceed 1")
+        else:
+            raise ValueError(
+                f"claim {self.id}: kind {self.kind!r} is not exact, ratio, equivalence"
+            )
+        if missing:
+            raise ValueError(f"claim {self.id} ({self.kind}) lacks {', '.join(missing)}")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One round: a value for each arm, or why the round doesn't count.
+
+    `failed` are requests that did not end as expected, by kind; `invalid` says what disturbed the
+    round, decided by rules that look at neither value.
+    """
+
+    a: float
+    b: float
+    failed: Mapping[str, int] = field(default_factory=dict)
+    invalid: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a claim came to, with all that is needed to doubt it. `str()` is "5.3 supported"."""
+
+    id: str
+    statement: str
+    kind: Kind
+    outcome: Outcome
+    reason: str
+    observed: Mapping[str, Any]
+    theta: float | None = None
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    rounds: int = 0
+    rejected: int = 0
+    pairs: tuple[tuple[float, float], ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=machine.versions)
+    machine: Mapping[str, Any] = field(default_factory=machine.describe)
+
+    def __str__(self) -> str:
+        """The number and the outcome; a verdict that failed requests prevented says so."""
+        failed = " (requests failed)" if "failed" in self.observed else ""
+        return f"{self.id} {self.outcome}{failed}"
+
+
+def load(path: Path = CLAIMS_FILE) -> dict[str, Claim]:
+    """The declared claims by number. Raises ValueError for one that could not be judged."""
+    claims: dict[str, Claim] = {}
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]:
+        try:
+            claim = Claim(**entry)
+        except TypeError as error:
+            raise ValueError(f"{path.name}, claim {entry.get('id', '?')}: {error}") from None
+        if claim.id in claims:
+            raise ValueError(f"{path.name} declares claim {claim.id} twice")
+        claims[claim.id] = claim
+    return claims
+
+
+def exact(claim: Claim, observed: Mapping[str, Any], trials: Iterable[Trial] = ()) -> Verdict:
+    """Supported where `observed` equals what was declared, refuted where it doesn't.
+
+    Counts, types and orders need no statistics. Inconclusive where a request of the `trials`
+    failed that was not meant to.
+    """
+    failed = count_failed(trials)
+    if failed:
+        return _verdict(claim, "inconclusive", f"requests failed: {failed}", {"failed": failed})
+    same = dict(observed) == dict(claim.expected)
+    reason = "as declared" if same else f"declared were {dict(claim.expected)}"
+    return _verdict(claim, "supported" if same else "refuted", reason, dict(observed))
+
+
+def judge(claim: Claim, pairs: Iterable[Pair]) -> Verdict:
+    """The verdict of the exact sequential sign test on rounds taken from `pairs` as needed.
+
+    Only the sign of log(a/b / theta) decides, at most 0.5% wrong per side even where the truth
+    lies on theta. An equivalence is two such tests, against theta and 1/theta (TOST, D. J.
+    Schuirmann, 1987): supported when both decide inward, refuted when either decides outward.
+    Inconclusive after 40 rounds, after the claim's budget, or when a request failed; not
+    measurable here where the platform can't tell a busy machine from an idle one, or more than 30%
+    of the rounds were disturbed.
+    """
+    no_timing = machine.why_no_timing()
+    if no_timing:
+        return _verdict(claim, "not measurable here", no_timing, {})
+    begun = time.monotonic()
+    kept: list[Pair] = []
+    rejected: list[str] = []
+    outcome: Outcome = "inconclusive"
+    reason = f"undecided after {sequential.MAX_ROUNDS} rounds"
+    failed: Mapping[str, int] = {}
+    for pair in pairs:
+        if pair.failed:
+            outcome, reason, failed = "inconclusive", f"requests failed: {pair.failed}", pair.failed
+            break
+        if pair.invalid:
+            rejected.append(pair.invalid)
+            if len(rejected) > INVALID_SHARE / (1 - INVALID_SHARE) * sequential.MAX_ROUNDS:
+                break  # even 40 undisturbed rounds would not bring the share down again
+        else:
+            kept.append(pair)
+            decided = _decide(claim, kept)
+            if decided:
+                outcome, reason = decided
+                break
+        if len(kept) >= sequential.MAX_ROUNDS:
+            break
+        if time.monotonic() - begun > claim.budget_s:
+            reason = f"undecided after {claim.budget_s} s"
+            break
+    if not failed and len(rejected) > INVALID_SHARE * (len(kept) + len(rejected)):
+        outcome = "not measurable here"
+        reason = f"{len(rejected)} of {len(kept) + len(rejected)} rounds disturbed: {rejected[-1]}"
+    ratios = [_ratio(pair) for pair in kept]
+    return _verdict(
+        claim,
+        outcome,
+        reason,
+        {"failed": dict(failed)} if failed else {},
+        theta=claim.theta,
+        ratio=median(ratios) if ratios else None,
+        interval=sequential.median_interval(ratios),
+        rounds=len(kept),
+        rejected=len(rejected),
+        pairs=tuple((pair.a, pair.b) for pair in kept),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+
+
+def count_failed(trials: Iterable[Trial]) -> dict[str, int]:
+    """Requests of these trials that did not end as expected, by kind."""
+    failed: dict[str, int] = {}
+    for trial in trials:
+        for kind, count in trial.errors.items():
+            failed[kind] = failed.get(kind, 0) + count
+    return failed
+
+
+def _decide(claim: Claim, kept: list[Pair]) -> tuple[Outcome, str] | None:
+    upper = sequential.decide([_sign(pair, claim.theta) for pair in kept])
+    if claim.kind == "ratio":
+        if upper == "above":
+            return "supported", f"a/b lies above {claim.theta}"
+        return ("refuted", f"a/b lies below {claim.theta}") if upper == "below" else None
+    lower = sequential.decide([_sign(pair, 1 / claim.theta) for pair in kept])
+    if upper == "above" or lower == "below":
+        return "refuted", f"a/b lies outside 1/{claim.theta} .. {claim.theta}"
+    if upper == "below" and lower == "above":
+        return "supported", f"a/b lies within 1/{claim.theta} .. {claim.theta}"
+    return None
+
+
+def _ratio(pair: Pair) -> float:
+    return pair.a / pair.b if pair.b else math.nan
+
+
+def _sign(pair: Pair, theta: float) -> int:
+    """Sign of log(a/b / theta); 0, which counts against either side, where it is undefined."""
+    if not (pair.a > 0 and pair.b > 0 and math.isfinite(pair.a) and math.isfinite(pair.b)):
+        return 0
+    return (pair.a > theta * pair.b) - (pair.a < theta * pair.b)
+
+
+def _verdict(
+    claim: Claim, outcome: Outcome, reason: str, observed: Mapping[str, Any], **more: Any
+) -> Verdict:
+    return Verdict(claim.id, claim.statement, claim.kind, outcome, reason, observed, **more)

@@ -1,0 +1,188 @@
+"""Pictures: raw points, the prediction as a line, the null arm in the same panel, and a caption."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab_apps.instruments import machine
+from lab_apps.instruments.eventloop import Readings
+from lab_apps.instruments.queueing import wait_percentiles
+from lab_apps.instruments.trial import Trial
+from lab_apps.instruments.victims import Alone, Beside
+
+# Okabe and Ito's palette; every series also has a marker of its own.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+GREY = "#777777"
+DPI = 100
+
+
+def figure(width: float = 8.0, height: float = 4.0) -> Figure:
+    """An empty figure that fits a projector; text at 9 to 11 points."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def show(fig: Figure, *, title: str, caption: str, alt: str) -> None:
+    """Display the figure: the finding as its title, the caption beneath, `alt` for who can't see.
+
+    The caption is what a reader needs to doubt the picture; see `conditions`.
+    """
+    from IPython.display import Image, display
+
+    width_in = fig.get_figwidth()
+    fig.suptitle(textwrap.fill(title, round(width_in * 10.5)), fontsize=11, x=0.01, ha="left")
+    fig.supxlabel(
+        textwrap.fill(caption, round(width_in * 16)), fontsize=7.5, x=0.01, ha="left", color="#444"
+    )
+    png = io.BytesIO()
+    fig.savefig(png, dpi=DPI, metadata={"Software": None})
+    display(Image(png.getvalue(), format="png", alt=alt))  # type: ignore[no-untyped-call]
+
+
+def conditions(loop: str, model: str, n: int, not_shown: str) -> str:
+    """The caption: versions, loop, workers, cores, `model` of the load, n, what isn't shown."""
+    have = machine.versions()
+    gil = "" if machine.gil_enabled() else ", no GIL"
+    return (
+        f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, uvicorn {have['uvicorn']}"
+        f" on {loop}, 1 worker, {machine.usable_cores()} cores; {model}; n = {n:,} requests."
+        f" Not shown: {not_shown}"
+    )
+
+
+def timeline(columns: Sequence[tuple[str, Trial, Readings]]) -> Figure:
+    """For each column a bar per request, from its intended instant to its answer, and loop delay.
+
+    The trials have the streams "blocker" and "victim"; the readings are those of their server.
+    """
+    fig = figure(8, 5)
+    axes = fig.subplots(2, len(columns), sharex=True, sharey="row", height_ratios=[3, 1])
+    for column, (label, trial, readings) in enumerate(columns):
+        bars, delay = axes[0][column], axes[1][column]
+        order = np.argsort(trial.rows["intended_ns"], kind="stable")
+        start_ms, end_ms = trial.at_s("intended") * 1e3, trial.at_s("done") * 1e3
+        for stream, colour, width in (("victim", GREY, 1.6), ("blocker", COLOURS[column], 3.5)):
+            index = trial.streams.index(stream)
+            rank = [i for i, row in enumerate(order) if trial.rows["stream"][row] == index]
+            rows = order[rank]
+            bars.hlines(rank, start_ms[rows], end_ms[rows], color=colour, lw=width, label=stream)
+            bars.plot(end_ms[rows], rank, "|", color=colour, ms=4)
+        bars.invert_yaxis()
+        bars.set_title(label, fontsize=10, color=COLOURS[column])
+        seen = readings.since(trial.start_ns, trial.seconds)
+        delay.plot(
+            (seen.at_ns - trial.start_ns) / 1e6, seen.delay_ms, ".-", color=COLOURS[column], ms=3
+        )
+        delay.set_xlabel("ms since the start", fontsize=9)
+        bars.legend(fontsize=8, loc="lower left", frameon=False)
+    axes[0][0].set_ylabel("requests, in order of arrival", fontsize=9)
+    axes[1][0].set_ylabel("loop delay, ms", fontsize=9)
+    return fig
+
+
+def utilisation_law(
+    null: Alone,
+    measured: Mapping[str, Sequence[Beside]],
+    *,
+    hold_ms: float,
+    percentiles: tuple[float, ...] = (50, 95, 99),
+) -> Figure:
+    """Left: the victim's percentiles against ρ, with the M/D/1 queue as lines and nothing fitted.
+    Right: the share of victims delayed, with ρ itself as the line.
+
+    `measured` maps a label to its points; the first is the blocking variant. Crosses are the
+    prediction for exactly the instants that were sent.
+    """
+    fig = figure(9, 4.6)
+    left, right = fig.subplots(1, 2, width_ratios=[3, 2])
+    rhos = np.geomspace(0.004, 0.93, 60)
+    waits_ms = np.array([wait_percentiles(rho, hold_ms / 1e3, percentiles) for rho in rhos]) * 1e3
+    first = next(iter(measured))
+    for index, percentile in enumerate(percentiles):
+        colour = COLOURS[index]
+        left.plot(rhos, null.floor_ms + waits_ms[:, index], color=colour, lw=1.2)
+        left.axvline(1 - percentile / 100, color=colour, lw=0.7, ls=":")
+        for series, (label, points) in enumerate(measured.items()):
+            left.plot(
+                [point.rho for point in points],
+                [np.percentile(point.victim_ms, percentile) for point in points],
+                MARKERS[series],
+                color=colour,
+                mfc=colour if series == 0 else "none",
+                ms=6 if series == 0 else 5,
+                label=f"p{percentile:g}" if series == 0 else None,
+            )
+            if label == first:
+                predicted = [np.percentile(point.predicted_ms, percentile) for point in points]
+                left.plot(
+                    [point.rho for point in points], predicted, "x", color="black", ms=4, lw=0
+                )
+        alone_ms = np.percentile(null.trial.response_ms, percentile)
+        left.plot([rhos[0]], [alone_ms], "*", color=colour, ms=7)
+    _log_axes(left)
+    left.set_xlabel("ρ = rate × hold of the blocking route", fontsize=9)
+    left.set_ylabel("victim's response, ms", fontsize=9)
+    for series, label in enumerate(measured):
+        fill = GREY if series == 0 else "none"
+        left.plot([], [], MARKERS[series], color=GREY, mfc=fill, ms=6, label=f"beside {label}")
+    left.plot([], [], "*", color=GREY, ms=7, label="victim alone")
+    left.plot([], [], "x", color="black", ms=4, label="predicted for these instants")
+    left.plot([], [], "-", color=GREY, lw=1.2, label="M/D/1, nothing fitted")
+    left.legend(fontsize=7.5, frameon=False, loc="upper left")
+    right.plot([0.004, 1], [0.004, 1], color="black", lw=1, label="share = ρ, nothing fitted")
+    for series, (label, points) in enumerate(measured.items()):
+        right.plot(
+            [point.rho for point in points],
+            [max(point.delayed, 0.001) for point in points],
+            MARKERS[series],
+            color=COLOURS[3 + series],
+            label=f"beside {label}",
+        )
+    _log_axes(right)
+    right.set_ylim(0.0008, 1.3)
+    right.set_xlabel("ρ", fontsize=9)
+    right.set_ylabel("share of victims that wait over 2 ms", fontsize=9)
+    right.legend(fontsize=7.5, frameon=False, loc="upper left")
+    return fig
+
+
+def against_prediction(
+    x: Sequence[float],
+    measured: Mapping[str, Sequence[Sequence[float]]],
+    predicted: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """Every raw value at each `x`, its median joined up, and the prediction of the same name."""
+    fig = figure(8, 4)
+    axes = fig.subplots()
+    for index, (label, groups) in enumerate(measured.items()):
+        colour, marker = COLOURS[index], MARKERS[index]
+        for value, group in zip(x, groups, strict=True):
+            axes.plot([value] * len(group), group, marker, color=colour, ms=3, alpha=0.25, mew=0)
+        medians = [float(np.median(group)) for group in groups]
+        axes.plot(x, medians, marker, color=colour, ms=6, label=label)
+        if label in predicted:
+            axes.plot(x, predicted[label], "-", color=colour, lw=1, label=f"{label}, predicted")
+    _log_axes(axes)
+    axes.set_xticks(list(x), [f"{value:g}" for value in x])
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.legend(fontsize=8, frameon=False)
+    return fig
+
+
+def _log_axes(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.grid(True, which="major", lw=0.3, color="#cccccc")

@@ -1,0 +1,117 @@
+"""What one run of load gave: a row per request, and summaries computed from the rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lab_apps.instruments.wire import Sent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Milliseconds: TypeAlias = npt.NDArray[np.float64]
+
+ROW = np.dtype(
+    [
+        ("stream", "i2"),
+        ("connection", "i4"),
+        ("intended_ns", "i8"),
+        ("sent_ns", "i8"),
+        ("first_byte_ns", "i8"),
+        ("done_ns", "i8"),
+        ("status", "i2"),
+        ("bytes", "i8"),
+        ("error", "U8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The requests of one run, in the order in which they ended.
+
+    `rows` is a structured array of dtype `ROW` (see `wire.Row` for the fields), `start_ns` the
+    origin of the schedules on the clock of `time.perf_counter_ns`, `seconds` the time until the
+    last answer, `client_cpu_s` the CPU time the load worker spent on it, `client_wait_s` how long
+    it was ready to run and had no core.
+    """
+
+    rows: npt.NDArray[np.void]
+    streams: tuple[str, ...]
+    start_ns: int
+    seconds: float
+    client_cpu_s: float
+    client_wait_s: float
+
+    @classmethod
+    def of(cls, sent: Sent, streams: tuple[str, ...]) -> Trial:
+        """The trial for what the load worker gave back."""
+        rows = np.array([tuple(row) for row in sent.rows], dtype=ROW)
+        seconds = (sent.end_ns - sent.start_ns) / 1e9
+        return cls(rows, streams, sent.start_ns, seconds, sent.cpu_s, sent.wait_s)
+
+    def stream(self, name: str) -> Trial:
+        """The same trial with the rows of one stream. Raises ValueError for an unknown name."""
+        rows = self.rows[self.rows["stream"] == self.streams.index(name)]
+        return dataclasses.replace(self, rows=rows)
+
+    @property
+    def response_ms(self) -> Milliseconds:
+        """From the intended instant to the last byte: what a user waits. Timeouts count in full."""
+        return self._between("intended_ns", "done_ns")
+
+    @property
+    def service_ms(self) -> Milliseconds:
+        """From the actual sending to the last byte. Requests that were never sent are missing."""
+        return self._between("sent_ns", "done_ns")
+
+    @property
+    def send_lag_ms(self) -> Milliseconds:
+        """From the intended instant to the actual sending: the client's own lateness."""
+        return self._between("intended_ns", "sent_ns")
+
+    def _between(self, start: str, end: str) -> Milliseconds:
+        rows = self.rows[(self.rows[start] > 0) & (self.rows[end] > 0)]
+        span: Milliseconds = (rows[end] - rows[start]) / 1e6
+        return span
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Number of requests that did not end as expected, by kind; {} where all did."""
+        return dict(Counter(str(e) for e in self.rows["error"] if e))
+
+    @property
+    def makespan_ms(self) -> float:
+        """From the start of the schedule to the last answer."""
+        return float((self.rows["done_ns"].max() - self.start_ns) / 1e6)
+
+    @property
+    def rps(self) -> float:
+        """Requests answered as expected, per second until the last answer."""
+        return float(np.count_nonzero(self.rows["error"] == "") / (self.makespan_ms / 1e3))
+
+    def at_s(self, moment: str) -> npt.NDArray[np.float64]:
+        """Seconds from the start of the schedule to `intended`, `sent`, `first_byte` or `done`."""
+        return (self.rows[f"{moment}_ns"] - self.start_ns) / 1e9
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame, with the stream's name and the times in ms from the start."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.rows)
+        table["stream"] = [self.streams[index] for index in self.rows["stream"]]
+        for moment in ("intended", "sent", "first_byte", "done"):
+            stamps = table.pop(f"{moment}_ns")
+            table[f"{moment}_ms"] = ((stamps - self.start_ns) / 1e6).where(stamps > 0)
+        return table
+
+
+def percentile_ms(times_ms: Milliseconds, q: float) -> float:
+    """The `q`-th percentile (0..100) of `times_ms`; nan for none. Linear interpolation."""
+    return float(np.percentile(times_ms, q)) if len(times_ms) else float("nan")

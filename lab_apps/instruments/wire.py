@@ -1,0 +1,145 @@
+"""One HTTP/1.1 connection that stamps every request, and the rows that come of it.
+
+Written on `asyncio.Protocol` and httptools because a general client costs more than the routes it
+would measure: httpx 0.28 with one shared pool reports several times the true latency at 64 users
+(encode/httpx#3215; notebook 00 shows it). One request in flight per connection, no redirects, no
+TLS, no decompression. A response must carry Content-Length or be chunked.
+
+All stamps are `time.perf_counter_ns()`, which on Linux and macOS is one clock for all processes,
+so they can be laid over the server's own stamps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from httptools import HttpParserError, HttpResponseParser
+
+from lab_apps.instruments.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lab_apps.instruments.sender import Source
+
+now_ns = time.perf_counter_ns
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Requests of one kind: what is sent, when, and what must come back.
+
+    `expect_body=None` accepts any complete body; everything the lab times sets it.
+    """
+
+    name: str
+    path: str
+    schedule: Schedule
+    expect_body: bytes | None = None
+    expect_status: int = 200
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Row(NamedTuple):
+    """One request. Times in ns of `perf_counter_ns`; 0 where that moment never came.
+
+    `error` is "" or why the request did not end as expected: refused (no connection), closed
+    (connection lost before the response was whole), broken (not HTTP), timeout, status, body,
+    dropped (never sent).
+    """
+
+    stream: int
+    connection: int
+    intended_ns: int
+    sent_ns: int
+    first_byte_ns: int
+    done_ns: int
+    status: int
+    bytes: int
+    error: str
+
+
+class Sent(NamedTuple):
+    """What one run gives back: its rows, its time origin and what it cost the client."""
+
+    rows: list[Row]
+    start_ns: int
+    end_ns: int
+    cpu_s: float
+    wait_s: float  # the client was ready to run and had no core; 0 where the platform can't tell
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection with at most one request in flight."""
+
+    def __init__(self, source: Source, number: int) -> None:
+        self.source = source
+        self.number = number
+        self.busy = False
+        self.intended_ns = self.sent_ns = self.first_byte_ns = 0
+        self.body: list[bytes] = []
+        self.parser = HttpResponseParser(self)
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = transport  # type: ignore[assignment]
+
+    def send(self, intended_ns: int) -> None:
+        """Send the source's request, due at `intended_ns`; the connection must be idle."""
+        assert self.transport is not None
+        self.busy = True
+        self.intended_ns = intended_ns
+        self.first_byte_ns = 0
+        self.body = []
+        self.sent_ns = now_ns()
+        self.transport.write(self.source.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Stamp the first byte and parse on."""
+        if not self.first_byte_ns:
+            self.first_byte_ns = now_ns()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.close()
+            self.finish("broken")
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body (called by the parser)."""
+        self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Check status and body and end the request (called by the parser)."""
+        if not self.busy:  # a response nobody asked for
+            self.close()
+            return
+        source, status, body = self.source, self.parser.get_status_code(), b"".join(self.body)
+        error = ""
+        if status != source.stream.expect_status:
+            error = "status"
+        elif source.stream.expect_body is not None and body != source.stream.expect_body:
+            error = "body"
+        if not self.parser.should_keep_alive():
+            self.close()
+        self.finish(error, status, len(body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the request in flight as an error."""
+        self.close()
+        if self.busy:
+            self.finish("closed")
+
+    def finish(self, error: str, status: int = 0, size: int = 0, done_ns: int = 0) -> None:
+        """Record the request in flight and hand the connection back to its source."""
+        self.busy = False
+        self.source.record(self, error, status, size, done_ns or now_ns())
+
+    def close(self) -> None:
+        """Drop the connection at once; the request in flight, if any, is still to be ended."""
+        if self.transport is not None:
+            self.transport.abort()
+            self.transport = None

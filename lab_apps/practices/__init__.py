@@ -1,0 +1,1 @@
+"""The specimens: one FastAPI app per practice, each variant a route. They import no instrument."""
