@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import FastAPI
@@ -22,6 +23,11 @@ def create_app() -> FastAPI:
     async def sleep(ms: float) -> dict[str, bool]:
         # Blocks the loop, so that no timer's rounding comes between: for one user at a time.
         time.sleep(ms / 1e3)  # noqa: ASYNC251
+        return {"ok": True}
+
+    @app.get("/wait/{ms}")
+    async def wait(ms: float) -> dict[str, bool]:
+        await asyncio.sleep(ms / 1e3)
         return {"ok": True}
 
     @app.get("/status/{code}")

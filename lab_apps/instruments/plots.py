@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -153,30 +153,70 @@ def utilisation_law(
 
 
 def against_prediction(
-    x: Sequence[float],
-    measured: Mapping[str, Sequence[Sequence[float]]],
-    predicted: Mapping[str, Sequence[float]],
+    measured: Mapping[str, Mapping[float, Sequence[float]]],
+    predicted: Mapping[str, Callable[[float], float]],
     *,
+    x: Sequence[float],
     xlabel: str,
     ylabel: str,
+    log: bool = True,
 ) -> Figure:
-    """Every raw value at each `x`, its median joined up, and the prediction of the same name."""
+    """Every raw value of `measured[label][at]`, and the prediction of the same label as a line.
+
+    `x` are the values to draw predictions at; those that were measured get a tick.
+    """
     fig = figure(8, 4)
     axes = fig.subplots()
+    ticks: set[float] = set()
     for index, (label, groups) in enumerate(measured.items()):
-        colour, marker = COLOURS[index], MARKERS[index]
-        for value, group in zip(x, groups, strict=True):
-            axes.plot([value] * len(group), group, marker, color=colour, ms=3, alpha=0.25, mew=0)
-        medians = [float(np.median(group)) for group in groups]
-        axes.plot(x, medians, marker, color=colour, ms=6, label=label)
+        colour = COLOURS[index]
         if label in predicted:
-            axes.plot(x, predicted[label], "-", color=colour, lw=1, label=f"{label}, predicted")
-    _log_axes(axes)
-    axes.set_xticks(list(x), [f"{value:g}" for value in x])
+            line = [predicted[label](value) for value in x]
+            axes.plot(x, line, "-", color=colour, lw=1, label=f"{label}, predicted")
+        at = [value for value, group in groups.items() for _ in group]
+        values = [value for group in groups.values() for value in group]
+        axes.plot(at, values, MARKERS[index], color=colour, ms=5, mfc="none", label=label)
+        ticks |= set(groups)
+    if log:
+        _log_axes(axes)
+    labels: dict[float, str] = {}  # no two so close that they would overlap
+    for value in sorted(ticks):
+        if not labels or not log or value > 1.1 * max(labels):
+            labels[value] = f"{value:g}"
+    axes.set_xticks(list(labels), list(labels.values()))
     axes.set_xlabel(xlabel, fontsize=9)
     axes.set_ylabel(ylabel, fontsize=9)
     axes.legend(fontsize=8, frameon=False)
     return fig
+
+
+def by_name(values: Mapping[str, float], *, truth: float, xlabel: str) -> Figure:
+    """A dot per name on a log axis, and the truth as a line."""
+    fig = figure(8, 0.8 + 0.45 * len(values))
+    axes = fig.subplots()
+    names = list(values)
+    axes.axvline(truth, color="black", lw=1)
+    axes.plot([values[name] for name in names], range(len(names)), "o", color=COLOURS[0], ms=8)
+    for rank, name in enumerate(names):
+        axes.annotate(
+            f"{values[name]:.3g}", (values[name], rank), (8, -3), textcoords="offset points"
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.margins(y=0.15)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(truth / 1.5, max(values.values()) * 2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.set_xlabel(xlabel, fontsize=9)
+    return fig
+
+
+def deviation(
+    measured: Mapping[float, Sequence[float]], predicted: Callable[[float], float]
+) -> float:
+    """The largest relative deviation of a group's median from its prediction: 0.03 is 3%."""
+    return max(abs(float(np.median(g)) / predicted(at) - 1) for at, g in measured.items())
 
 
 def _log_axes(axes: Axes) -> None:

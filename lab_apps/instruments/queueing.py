@@ -68,3 +68,23 @@ def victim_waits(victim_at: Array, blocker_at: Array, hold: float, own: float) -
     waiting = np.empty_like(at)
     waiting[order] = waits(at[order], service[order])
     return waiting[len(blocker_at) :]
+
+
+def outlook(rate: float, hold_s: float) -> str:
+    """A few lines of text: what a route that blocks the loop does to the others at this rate.
+
+    `rate` in calls a second to one process, `hold_s` in seconds.
+    """
+    rho = rate * hold_s
+    if rho >= 1:
+        return f"ρ = {rho:.2f}: the loop never catches up; every wait grows until clients give up"
+    p50, p95, p99 = (1e3 * wait_s for wait_s in wait_percentiles(rho, hold_s, (50, 95, 99)))
+    return "\n".join(
+        [
+            f"ρ = {rho:.3f}: {rho:.1%} of all other requests wait, on average over all of them"
+            f" {mean_wait(rate, hold_s) * 1e3:.2f} ms",
+            f"added to their latency: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms",
+            f"p99 feels it from {0.01 / hold_s:.3g} calls a second, p95 from {0.05 / hold_s:.3g},"
+            f" p50 from {0.5 / hold_s:.3g}; nothing works from {1 / hold_s:.3g}",
+        ]
+    )

@@ -7,13 +7,17 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab_apps.instruments import profile
 from lab_apps.instruments.claims import Verdict
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "data" / "runs"
+REFERENCE = ROOT / "data" / "reference" / "verdicts.jsonl"
 SCHEMA = 1
 
 
@@ -56,6 +60,37 @@ def scorecard(entries: list[dict[str, Any]]) -> dict[str, Any]:
         for entry in entries
     ]
     return {"schema": SCHEMA, "claims": claims}
+
+
+def latest() -> list[dict[str, Any]]:
+    """The verdicts of this run, else of the newest run here, else the project's reference ones.
+
+    An empty list where there are none at all.
+    """
+    newest_first = sorted(RUNS.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in (run_file(), *newest_first, REFERENCE):
+        if path.is_file():
+            return read(path)
+    return []
+
+
+def table(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """A line for each claim: verdict, statement, what was seen, profile and when."""
+    import pandas as pd
+
+    lines = [
+        {
+            "claim": entry["id"],
+            "verdict": entry["outcome"],
+            "statement": entry["statement"],
+            "median ratio": None if entry["ratio"] is None else round(entry["ratio"], 2),
+            "rounds": entry["rounds"] or None,
+            "profile": entry["profile"],
+            "when": entry["when"],
+        }
+        for entry in entries
+    ]
+    return pd.DataFrame(lines).fillna("").set_index("claim") if lines else pd.DataFrame()
 
 
 def claim_order(claim_id: str) -> list[int]:

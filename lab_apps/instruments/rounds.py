@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from lab_apps.instruments.server import Server
 from lab_apps.instruments.trial import Trial
 
 WAIT_SHARE = 0.2  # of a burst that server or client may spend ready to run without a core
+WAIT_S = 0.005  # and this in any case: a time slice or two of the kernel's scheduler
 
 
 class HasTrial(Protocol):
@@ -45,8 +47,8 @@ class Rounds(Generic[Result]):
     layout, ports) is then drawn again each time and can't pass for an effect. The order of the arms
     is a seeded coin's, so that drift of the machine is as likely to help one arm as the other. Arms
     are called with the server and the round's number, from which they draw the same schedule. A
-    round in which the server's loop or the client waited for a core longer than 20% of the burst
-    doesn't count.
+    round in which the server's loop or the client waited for a core longer than 20% of the burst,
+    and longer than 5 ms, doesn't count.
     """
 
     def __init__(
@@ -55,9 +57,12 @@ class Rounds(Generic[Result]):
         a: Callable[[Server, int], Result],
         b: Callable[[Server, int], Result],
         *,
+        server_b: Callable[[], AbstractContextManager[Server]] | None = None,
         seed: int = 0,
     ) -> None:
-        self._server, self._arms = server, (a, b)
+        """`server` serves both arms, or arm a alone where arm b needs a `server_b` of its own."""
+        self._servers, self._arms = (server, server_b or server), (a, b)
+        self._shared = server_b is None
         self._coin = random.Random(seed)
         self._done: list[Round[Result]] = []
 
@@ -71,27 +76,33 @@ class Rounds(Generic[Result]):
                 one = self._done[number]
                 number += 1
                 progress.step()
-                yield Pair(*values(one.a, one.b), one.failed, one.invalid)
+                a, b = values(one.a, one.b)
+                yield Pair(float(a), float(b), one.failed, one.invalid)
 
     def _run(self, number: int) -> Round[Result]:
-        results: list[Result | None] = [None, None]
-        disturbed: list[str] = []
         order = [0, 1]
         self._coin.shuffle(order)
-        with self._server() as server:
+        results: dict[int, Result] = {}
+        disturbed: list[str] = []
+        with contextlib.ExitStack() as stack:
+            shared = stack.enter_context(self._servers[0]()) if self._shared else None
             for index in order:
-                before_s = server.run_queue_wait_s() or 0.0
-                result = results[index] = self._arms[index](server, number)
-                waits_s = {
-                    "server": (server.run_queue_wait_s() or 0.0) - before_s,
-                    "client": result.trial.client_wait_s,
-                }
-                disturbed += [
-                    f"{who} without a core for {wait_s:.3f} s in arm {'ab'[index]}"
-                    for who, wait_s in waits_s.items()
-                    if wait_s > WAIT_SHARE * result.trial.seconds
-                ]
-        a, b = results
-        assert a is not None
-        assert b is not None
+                with contextlib.nullcontext(shared) if shared else self._servers[index]() as server:
+                    results[index] = self._measure(index, server, number, disturbed)
+        a, b = results[0], results[1]
         return Round(a, b, count_failed([a.trial, b.trial]), "; ".join(disturbed))
+
+    def _measure(self, index: int, server: Server, number: int, disturbed: list[str]) -> Result:
+        """One arm's result; adds to `disturbed` where the machine was too busy for it."""
+        before_s = server.run_queue_wait_s() or 0.0
+        result = self._arms[index](server, number)
+        waits_s = {
+            "server": (server.run_queue_wait_s() or 0.0) - before_s,
+            "client": result.trial.client_wait_s,
+        }
+        disturbed += [
+            f"{who} without a core for {wait_s:.3f} s in arm {'ab'[index]}"
+            for who, wait_s in waits_s.items()
+            if wait_s > max(WAIT_S, WAIT_SHARE * result.trial.seconds)
+        ]
+        return result

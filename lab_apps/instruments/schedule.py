@@ -47,9 +47,9 @@ class Open:
     kind: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError where an instant is negative or out of order."""
-        if len(self.at_s) and (self.at_s[0] < 0 or np.any(np.diff(self.at_s) < 0)):
-            raise ValueError("the instants of an open schedule must be >= 0 and in order")
+        """Raise ValueError where an instant is negative, not finite or out of order."""
+        if not (np.all(np.isfinite(self.at_s)) and np.all(np.diff(self.at_s, prepend=0) >= 0)):
+            raise ValueError("the instants of an open schedule must be >= 0, finite and in order")
 
 
 Schedule: TypeAlias = Closed | Open

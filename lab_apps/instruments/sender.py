@@ -28,13 +28,15 @@ Due: TypeAlias = tuple[int, Callable[[int], None]]  # instant in ns; called with
 class Source:
     """One stream at work: its connections, its rows, and whether it has ended."""
 
-    first_connections = 64
+    first_connections = (
+        128  # more than are ever busy; opening one takes a turn of the server's loop
+    )
 
     def __init__(
         self, index: int, stream: Stream, host: str, port: int, timeout_s: float, rows: list[Row]
     ) -> None:
         self.index, self.stream, self.host, self.port = index, stream, host, port
-        self.timeout_s, self.rows = timeout_s, rows
+        self.timeout_s, self.timeout_ns, self.rows = timeout_s, round(timeout_s * 1e9), rows
         self.connections: list[Connection] = []
         self.idle: list[Connection] = []
         self.opened = 0
@@ -103,12 +105,12 @@ class Source:
 
     def expire(self) -> None:
         """End requests in flight for longer than the timeout, at the timeout's value."""
-        now, timeout_ns = wire.now_ns(), round(self.timeout_s * 1e9)
+        now_ns = wire.now_ns()
         self.connections = [c for c in self.connections if c.transport is not None]
         for c in self.connections:
-            if c.busy and now - c.sent_ns > timeout_ns:
+            if c.busy and now_ns - c.sent_ns > self.timeout_ns:
                 c.close()
-                c.finish("timeout", done_ns=c.sent_ns + timeout_ns)
+                c.finish("timeout")
 
     def close(self) -> None:
         """Drop every connection, without rows."""
@@ -196,7 +198,7 @@ class OpenSource(Source):
             if connection.transport is not None:
                 connection.send(intended_ns)
                 return
-        if len(self.connections) >= MAX_CONNECTIONS:
+        if len(self.connections) + len(self.tasks) >= MAX_CONNECTIONS:
             self.unsent(intended_ns, "dropped")
             self.count()
             return

@@ -58,8 +58,15 @@ class Trial:
 
     def stream(self, name: str) -> Trial:
         """The same trial with the rows of one stream. Raises ValueError for an unknown name."""
+        if name not in self.streams:
+            raise ValueError(f"this trial has the streams {self.streams}, not {name!r}")
         rows = self.rows[self.rows["stream"] == self.streams.index(name)]
         return dataclasses.replace(self, rows=rows)
+
+    @property
+    def trial(self) -> Trial:
+        """Itself, so that a bare trial can be what an arm of `rounds.Rounds` gives back."""
+        return self
 
     @property
     def response_ms(self) -> Milliseconds:

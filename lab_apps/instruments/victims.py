@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from lab_apps.instruments.schedule import Open, poisson
 from lab_apps.instruments.server import Server
 from lab_apps.instruments.trial import Milliseconds, Trial, percentile_ms
 from lab_apps.instruments.wire import Stream
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DELAYED_MS = 2.0  # a wait beyond this counts as delayed: well above the floor's own spread
 
@@ -43,7 +47,7 @@ class Alone:
 
 @dataclass(frozen=True)
 class Beside:
-    """The victim beside blockers. Times in ms, one value per victim request.
+    """The victim beside blockers. Times in ms, one value per victim request in order of arrival.
 
     `rho` is the share of time that the blockers sent would hold the loop. `predicted_ms` is the
     victim's response if each of them held it in turn: the floor plus the wait that Lindley's
@@ -66,6 +70,41 @@ class Beside:
     def predicted_delayed(self) -> float:
         """The same share as predicted."""
         return float(np.mean(self.predicted_ms > self.floor_ms + DELAYED_MS))
+
+
+def frame(points: Sequence[Beside]) -> pd.DataFrame:
+    """Measured and predicted p95 and p99 in ms and share delayed, a line for each point."""
+    import pandas as pd
+
+    lines = []
+    for point in points:
+        measured_ms, predicted_ms = (
+            np.percentile(times, (95, 99)) for times in (point.victim_ms, point.predicted_ms)
+        )
+        lines.append(
+            {
+                "ρ": round(point.rho, 3),
+                "p95 ms": measured_ms[0].round(1),
+                "predicted p95": predicted_ms[0].round(1),
+                "p99 ms": measured_ms[1].round(1),
+                "predicted p99": predicted_ms[1].round(1),
+                "delayed": f"{point.delayed:.1%}",
+                "predicted delayed": f"{point.predicted_delayed:.1%}",
+            }
+        )
+    return pd.DataFrame(lines).set_index("ρ")
+
+
+def takeoff(points: Sequence[Beside], percentile: float) -> tuple[float, float]:
+    """The last ρ at which the percentile was not delayed and the first from which it always was.
+
+    The crossover lies between the two; (0, ...) or (..., inf) where the sweep does not enclose it.
+    """
+    ordered = sorted(points, key=lambda point: point.rho)
+    share = 1 - percentile / 100
+    clear = [point.rho for point in ordered if point.delayed <= share]
+    last = max(clear, default=0.0)
+    return last, next((p.rho for p in ordered if p.rho > last), float("inf"))
 
 
 def alone(server: Server, victim: Route, *, rate: float, seconds: float, seed: int) -> Alone:
@@ -98,5 +137,6 @@ def beside(
     trial = send(server.url, blocker.stream("blocker", blockers), victim.stream("victim", victims))
     waiting_ms = victim_waits(victims.at_s * 1e3, blockers.at_s * 1e3, hold_ms, null.own_ms)
     rho = len(blockers.at_s) * hold_ms / 1e3 / seconds
-    victim_ms = trial.stream("victim").response_ms
+    rows = np.sort(trial.stream("victim").rows, order="intended_ns")
+    victim_ms = (rows["done_ns"] - rows["intended_ns"]) / 1e6
     return Beside(trial, rho, victim_ms, waiting_ms + null.floor_ms, null.floor_ms)

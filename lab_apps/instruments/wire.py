@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lab_apps.instruments.schedule import Schedule
 
@@ -89,14 +89,16 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
 
     def send(self, intended_ns: int) -> None:
-        """Send the source's request, due at `intended_ns`; the connection must be idle."""
-        assert self.transport is not None
+        """Send the source's request, due at `intended_ns`; none may be in flight."""
         self.busy = True
         self.intended_ns = intended_ns
         self.first_byte_ns = 0
         self.body = []
         self.sent_ns = now_ns()
-        self.transport.write(self.source.request)
+        if self.transport is None:  # lost as soon as it was open
+            self.finish("closed")
+        else:
+            self.transport.write(self.source.request)
 
     def data_received(self, data: bytes) -> None:
         """Stamp the first byte and parse on."""
@@ -104,9 +106,18 @@ class Connection(asyncio.Protocol):
             self.first_byte_ns = now_ns()
         try:
             self.parser.feed_data(data)
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             self.close()
-            self.finish("broken")
+            if self.busy:
+                self.finish("broken")
+
+    def on_message_begin(self) -> None:
+        """Drop a connection that answers what was not asked (called by the parser)."""
+        # No first byte: it came in one packet with the end of the answer before.
+        if not (self.busy and self.first_byte_ns):
+            self.close()
+            if self.busy:
+                self.finish("broken")
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body (called by the parser)."""
@@ -114,8 +125,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Check status and body and end the request (called by the parser)."""
-        if not self.busy:  # a response nobody asked for
-            self.close()
+        if not self.busy:
             return
         source, status, body = self.source, self.parser.get_status_code(), b"".join(self.body)
         error = ""
@@ -123,7 +133,7 @@ class Connection(asyncio.Protocol):
             error = "status"
         elif source.stream.expect_body is not None and body != source.stream.expect_body:
             error = "body"
-        if not self.parser.should_keep_alive():
+        if status == 101 or not self.parser.should_keep_alive():
             self.close()
         self.finish(error, status, len(body))
 
@@ -133,10 +143,16 @@ class Connection(asyncio.Protocol):
         if self.busy:
             self.finish("closed")
 
-    def finish(self, error: str, status: int = 0, size: int = 0, done_ns: int = 0) -> None:
-        """Record the request in flight and hand the connection back to its source."""
+    def finish(self, error: str, status: int = 0, size: int = 0) -> None:
+        """Record the request in flight and hand the connection back to its source.
+
+        What ends after the timeout is a timeout, whatever it was, and ends at the timeout.
+        """
         self.busy = False
-        self.source.record(self, error, status, size, done_ns or now_ns())
+        done_ns, latest_ns = now_ns(), self.sent_ns + self.source.timeout_ns
+        if done_ns > latest_ns:
+            error, status, size, done_ns = "timeout", 0, 0, latest_ns
+        self.source.record(self, error, status, size, done_ns)
 
     def close(self) -> None:
         """Drop the connection at once; the request in flight, if any, is still to be ended."""
