@@ -1,0 +1,281 @@
+"""The command `lab`; `python -m lab_apps` is the same.
+
+A wrong call ends with one line on stderr, what was wrong and what to do, and exit status 2.
+What a command needs is imported when it is called, so that `lab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import errno
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import math
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab_apps.instruments import profile
+from lab_apps.report.files import CannotRun, Checkout, choose, two_digits
+
+ROOT = Path(__file__).parents[1]
+HOST = "127.0.0.1"
+CELL_TIMEOUT_S = {"quick": 300, "full": 3600}
+
+MAX_USERS = 1000
+MAX_RATE = 20_000
+MAX_SECONDS = 3600
+
+Call = Callable[[argparse.Namespace, Checkout], int]
+
+
+def main(argv: list[str] | None = None, *, root: Path = ROOT) -> int:
+    """Run the command and return its exit status.
+
+    0 done · 1 a notebook or a check failed · 2 it could not be done as asked · 130 interrupted.
+    `root` is the checkout whose notebooks are run.
+    """
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:  # --help, --version, or an error that has been printed
+        return int(end.code or 0)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        call: Call = args.call
+        return call(args, Checkout(root))
+    except CannotRun as error:
+        print(f"lab {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        new_line = "\n" if sys.stderr.isatty() else ""  # after the terminal's own ^C
+        print(f"{new_line}lab {args.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="lab", description="FastAPI Best Practices, measured.")
+    version = importlib.metadata.version("fastapi-practices-lab")
+    parser.add_argument("--version", action="version", version=f"lab {version}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, call: Call, what: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=what, description=what)
+        added.set_defaults(call=call)
+        return added
+
+    run = command("run", _run, "run the notebooks and write the report")
+    run.add_argument("--only", metavar="05,00", help="some of them, by number or name")
+    run.add_argument("--profile", choices=profile.NAMES, help="quick unless LAB_PROFILE says full")
+    run.add_argument("--out", type=Path, metavar="DIR", help="the report's folder; report/")
+    run.add_argument(
+        "--refresh", action="store_true", help="and store what came of it in notebooks/ and data/"
+    )
+
+    report = command("report", _report, "write the report of the last run again")
+    report.add_argument("--out", type=Path, metavar="DIR", help="the report's folder; report/")
+
+    serve = command("serve", _serve, f"serve a practice's app on {HOST} until Ctrl-C")
+    serve.add_argument("number", metavar="NUMBER", help="05, for instance; 00 is for calibration")
+    serve.add_argument(
+        "--port", type=_whole(0, 65535), default=8000, help="8000; 0 takes any free one"
+    )
+
+    command("doctor", _doctor, "check that everything is here that the lab needs")
+
+    load = command(
+        "load", _load, "send load to a server on this machine; answers other than 200 are errors"
+    )
+    load.add_argument("url", metavar="URL", help="http://127.0.0.1:8000/good-ping, for instance")
+    how = load.add_mutually_exclusive_group(required=True)
+    how.add_argument(
+        "--users", type=_whole(1, MAX_USERS), metavar="N", help="each sends when answered"
+    )
+    how.add_argument(
+        "--rate", type=_positive(MAX_RATE), metavar="R", help="random arrivals, R per second"
+    )
+    load.add_argument("--seconds", type=_positive(MAX_SECONDS), metavar="S", required=True)
+    load.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return parser
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if text.strip().removeprefix("-").isdecimal() and low <= int(text) <= high:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {low} to {high}, not {text!r}"
+        )
+
+    return parse
+
+
+def _positive(high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if 0 < value <= high:
+            return value
+        raise argparse.ArgumentTypeError(
+            f"must be a number greater than 0 and at most {high:g}, not {text!r}"
+        )
+
+    return parse
+
+
+def _run(args: argparse.Namespace, checkout: Checkout) -> int:
+    from lab_apps.instruments import results
+    from lab_apps.report import execution, refresh, site
+    from lab_apps.report.progress import ProgressLine
+
+    name = _profile(args)
+    paths = choose(checkout.notebooks, args.only)
+    for path in paths:
+        execution.read(path)  # a broken one is found before the others have taken minutes
+    out = args.out or checkout.root / "report"
+    site.prepare(out)
+    run_file = checkout.new_run_file(name)
+    env = {"LAB_RUN_FILE": str(run_file.resolve()), "LAB_PROFILE": name}
+    executed = []
+    for path in paths:
+        line = ProgressLine(path.stem, sys.stdout)
+        done = execution.execute(
+            path, env=env, cell_timeout_s=CELL_TIMEOUT_S[name], progress=line.show
+        )
+        if args.refresh and not done.failure:
+            done = dataclasses.replace(done, failure=refresh.why_not(done))
+        line.end("failed" if done.failure else f"done in {done.seconds:.0f} s")
+        executed.append(done)
+    failed = [one for one in executed if one.failure]
+    entries = results.read(run_file) if run_file.exists() else []
+    try:
+        if args.refresh and not failed:
+            refresh.store(checkout, executed, entries, some=args.only is not None)
+        front = site.build(out, executed, entries, checkout.notebooks)
+    except OSError as error:
+        raise CannotRun(f"can't write the results ({error}): free space, or --out DIR") from None
+    print(f"\n{site.table(entries)}\n\nreport: {_shown(front)}")
+    unstored = "; nothing was stored" if args.refresh else ""
+    for one in failed:
+        print(f"lab run: {one.name}, {one.failure}{unstored}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _profile(args: argparse.Namespace) -> str:
+    if args.refresh:
+        if args.profile == "full":
+            raise CannotRun("--refresh stores the quick profile: leave --profile full out")
+        return "quick"
+    try:
+        return str(args.profile or profile.name())
+    except ValueError as error:
+        raise CannotRun(str(error)) from None
+
+
+def _report(args: argparse.Namespace, checkout: Checkout) -> int:
+    from lab_apps.report import site
+
+    out = args.out or checkout.root / "report"
+    front = site.build(out, *site.load(out), checkout.notebooks)
+    print(f"report: {_shown(front)}")
+    return 0
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path)
+
+
+def _serve(args: argparse.Namespace, checkout: Checkout) -> int:
+    import uvicorn
+    from fastapi.routing import APIRoute
+
+    served = _served(checkout)
+    target = served.get(two_digits(args.number))
+    if target is None:
+        raise CannotRun(f"no practice {args.number!r} to serve: there is {', '.join(served)}")
+    module, _, name = target.partition(":")
+    made = getattr(importlib.import_module(module), name)
+    app = made() if name == "create_app" else made
+    with _bound(args.port) as sock:
+        port = sock.getsockname()[1]
+        routes = [route for route in app.routes if isinstance(route, APIRoute)]
+        for route in routes:
+            methods = ",".join(sorted(route.methods or ()))
+            print(f"{methods:<6} {route.path:<24} {_summary(route)}".rstrip())
+        first = next(route.path for route in routes if "{" not in route.path)
+        print(f"\ncurl http://{HOST}:{port}{first}\n\n{target}, until Ctrl-C", flush=True)
+        try:
+            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[sock])
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _served(checkout: Checkout) -> dict[str, str]:
+    """The apps by number, as module:name: a practice's module is named as its notebook."""
+    served = {"00": "lab_apps.instruments.calibration:create_app"}
+    for path in sorted(checkout.notebooks.glob("[0-9][0-9]_*.ipynb")):
+        number, _, name = path.stem.partition("_")
+        if importlib.util.find_spec(f"lab_apps.practices.{name}"):
+            served[number] = f"lab_apps.practices.{name}:app"
+    return served
+
+
+def _summary(route: Any) -> str:
+    """The first line of what the route says of itself."""
+    lines: list[str] = route.description.strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on this port, made as `instruments.server.listener` is, and for its reason."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((HOST, port))
+        sock.listen()  # two may bind with SO_REUSEADDR, but only one may listen
+    except OSError as error:
+        sock.close()
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be had ({error.strerror})"
+        raise CannotRun(f"port {port} {why}: choose another, --port 0 takes a free one") from None
+    return sock
+
+
+def _doctor(_args: argparse.Namespace, checkout: Checkout) -> int:
+    from lab_apps.doctor import examine
+
+    failed = False
+    for state, text in examine(checkout):
+        print(f"{state:<4} {text}", flush=True)
+        failed |= state == "FAIL"
+    return int(failed)
+
+
+def _load(args: argparse.Namespace, _checkout: Checkout) -> int:
+    from lab_apps import loadtest
+
+    summary = loadtest.measure(args.url, args.users, args.rate, args.seconds)
+    if args.json:
+        print(json.dumps(summary, allow_nan=False))
+        return 0
+    print(loadtest.readable(summary))
+    if summary["errors"]:
+        print(f"lab load: {summary['errors']} requests failed and are counted", file=sys.stderr)
+    return 0

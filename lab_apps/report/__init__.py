@@ -1,0 +1,1 @@
+"""Executed notebooks become pages, a front page and a scorecard. Knows no practice."""
