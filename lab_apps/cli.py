@@ -245,14 +245,17 @@ def _summary(route: Any) -> str:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket on this port, made as `instruments.server.listener` is, and for its reason."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A listening socket on this port of 127.0.0.1."""
+    from lab_apps.instruments.server import listener
+
     try:
-        sock.bind((HOST, port))
-        sock.listen()  # two may bind with SO_REUSEADDR, but only one may listen
+        sock = listener(port)
+        try:
+            sock.listen()  # two may bind with SO_REUSEADDR, but only one may listen
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
-        sock.close()
         why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be had ({error.strerror})"
         raise CannotRun(f"port {port} {why}: choose another, --port 0 takes a free one") from None
     return sock

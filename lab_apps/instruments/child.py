@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from multiprocessing.connection import Connection, Pipe
-from typing import Any
+from typing import IO, Any
 
 
 class ChildError(RuntimeError):
@@ -32,6 +32,7 @@ class Child:
         self.target = target
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._stderr: IO[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -45,10 +46,10 @@ class Child:
         there is no answer within `timeout_s`. After an interrupt or any of these but the
         first, the child is ended; the next call starts a new one.
         """
-        if self._process is None:
-            self._start()
-        assert self._connection is not None
         try:
+            if self._process is None:
+                self._start()
+            assert self._connection is not None
             self._connection.send(args)
             if not self._connection.poll(timeout_s):
                 raise TimeoutError(f"{self.target} gave no answer within {timeout_s} s")
@@ -67,36 +68,35 @@ class Child:
     def close(self) -> None:
         """End the child at once. Safe to call twice, and before it has been started."""
         process, self._process = self._process, None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
         if process is not None:
             process.kill()
             process.wait()
             assert process.stdin is not None
             process.stdin.close()
-            self._stderr.close()
+        for held in (self._connection, self._stderr):
+            if held is not None:
+                held.close()
+        self._connection = self._stderr = None
 
     def _last_words(self) -> str:
+        assert self._stderr is not None
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
 
     def _start(self) -> None:
-        ours, theirs = Pipe()
-        command = [sys.executable, "-m", __name__, self.target, str(theirs.fileno())]
         # A file, because a pipe that nobody reads would block the child once it is full.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-        self._connection = ours
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, self.target, str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
 
 
 def _end_with_parent(parent: int) -> None:

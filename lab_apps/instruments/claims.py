@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -26,8 +27,9 @@ INVALID_SHARE = 0.3  # of rounds in which the machine was too busy; beyond it th
 class Claim:
     """One claim as declared: what is said, what is measured, and where the threshold lies.
 
-    `expected` belongs to an exact claim; `theta` and `why_theta` to the others. A ratio claim says
-    that a/b > theta; an equivalence claim that 1/theta < a/b < theta.
+    `expected` belongs to an exact claim; a list of two numbers in it means from .. to. `theta` and
+    `why_theta` belong to the others: a ratio claim says that a/b > theta, an equivalence claim that
+    1/theta < a/b < theta.
     """
 
     id: str
@@ -43,18 +45,28 @@ class Claim:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a claim that could not be judged."""
+        if not re.fullmatch(r"\d+(\.\d+)*", self.id):
+            raise ValueError(f"claim {self.id!r}: the number of a claim looks like 5.3.1")
         if self.kind == "exact":
             missing = [] if self.expected else ["expected"]
         elif self.kind in ("ratio", "equivalence"):
             missing = [name for name in ("a", "b", "theta", "why_theta") if not getattr(self, name)]
-            if self.theta and self.theta <= 1 and self.kind == "equivalence":
-                raise ValueError(f"claim {self.id}: theta of an equivalence must exceed 1")
         else:
             raise ValueError(
                 f"claim {self.id}: kind {self.kind!r} is not exact, ratio, equivalence"
             )
         if missing:
             raise ValueError(f"claim {self.id} ({self.kind}) lacks {', '.join(missing)}")
+        least = {"exact": None, "ratio": 0, "equivalence": 1}[self.kind]
+        for name, above in (("theta", least), ("budget_s", 0)):
+            value = getattr(self, name)
+            if above is not None and not (
+                isinstance(value, int | float) and above < value < math.inf
+            ):
+                raise ValueError(
+                    f"claim {self.id} ({self.kind}): {name} must be a number above {above},"
+                    f" not {value!r}"
+                )
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class Verdict:
     rounds: int = 0
     rejected: int = 0
     pairs: tuple[tuple[float, float], ...] = ()
+    seed: int | None = None
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=machine.versions)
     machine: Mapping[str, Any] = field(default_factory=machine.describe)
@@ -120,12 +133,14 @@ def exact(claim: Claim, observed: Mapping[str, Any], trials: Iterable[Trial] = (
     failed = count_failed(trials)
     if failed:
         return _verdict(claim, "inconclusive", f"requests failed: {failed}", {"failed": failed})
-    same = dict(observed) == dict(claim.expected)
+    same = observed.keys() == claim.expected.keys() and all(
+        _meets(observed[name], wanted) for name, wanted in claim.expected.items()
+    )
     reason = "as declared" if same else f"declared were {dict(claim.expected)}"
     return _verdict(claim, "supported" if same else "refuted", reason, dict(observed))
 
 
-def judge(claim: Claim, pairs: Iterable[Pair]) -> Verdict:
+def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Verdict:
     """The verdict of the exact sequential sign test on rounds taken from `pairs` as needed.
 
     Only the sign of log(a/b / theta) decides, at most 0.5% wrong per side even where the truth
@@ -133,7 +148,7 @@ def judge(claim: Claim, pairs: Iterable[Pair]) -> Verdict:
     Schuirmann, 1987): supported when both decide inward, refuted when either decides outward.
     Inconclusive after 40 rounds, after the claim's budget, or when a request failed; not
     measurable here where the platform can't tell a busy machine from an idle one, or more than 30%
-    of the rounds were disturbed.
+    of the rounds were disturbed. `seed` is the one that the rounds were drawn from, kept on record.
     """
     no_timing = machine.why_no_timing()
     if no_timing:
@@ -166,7 +181,7 @@ def judge(claim: Claim, pairs: Iterable[Pair]) -> Verdict:
     if not failed and len(rejected) > INVALID_SHARE * (len(kept) + len(rejected)):
         outcome = "not measurable here"
         reason = f"{len(rejected)} of {len(kept) + len(rejected)} rounds disturbed: {rejected[-1]}"
-    ratios = [_ratio(pair) for pair in kept]
+    ratios = [pair.a / pair.b for pair in kept if _is_defined(pair)]
     return _verdict(
         claim,
         outcome,
@@ -178,6 +193,7 @@ def judge(claim: Claim, pairs: Iterable[Pair]) -> Verdict:
         rounds=len(kept),
         rejected=len(rejected),
         pairs=tuple((pair.a, pair.b) for pair in kept),
+        seed=seed,
         seconds=round(time.monotonic() - begun, 1),
     )
 
@@ -205,15 +221,22 @@ def _decide(claim: Claim, kept: list[Pair]) -> tuple[Outcome, str] | None:
     return None
 
 
-def _ratio(pair: Pair) -> float:
-    return pair.a / pair.b if pair.b else math.nan
+def _meets(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        low, high = wanted
+        return bool(low <= value <= high)
+    return bool(value == wanted)
+
+
+def _is_defined(pair: Pair) -> bool:
+    return 0 < pair.a < math.inf and 0 < pair.b < math.inf
 
 
 def _sign(pair: Pair, theta: float) -> int:
     """Sign of log(a/b / theta); 0, which counts against either side, where it is undefined."""
-    if not (pair.a > 0 and pair.b > 0 and math.isfinite(pair.a) and math.isfinite(pair.b)):
+    if not _is_defined(pair):
         return 0
-    return (pair.a > theta * pair.b) - (pair.a < theta * pair.b)
+    return int(pair.a > theta * pair.b) - int(pair.a < theta * pair.b)
 
 
 def _verdict(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
-INTERVAL_S = 0.01
+INTERVAL_S = 0.025  # to wake an idle loop costs 0.1 ms of CPU: this is under 1% of its time
 
 
 class Probe:

@@ -66,7 +66,7 @@ def small_print(*verdicts: Verdict) -> None:
             print(
                 f"      median ratio {verdict.ratio:.3g}, interval {low:.3g} .. {high:.3g}"
                 f" (descriptive), theta {verdict.theta:g}, {verdict.rounds} rounds"
-                f" and {verdict.rejected} rejected in {verdict.seconds:g} s"
+                f" and {verdict.rejected} rejected in {verdict.seconds:g} s, seed {verdict.seed}"
             )
     if verdicts:
         made = verdicts[-1]

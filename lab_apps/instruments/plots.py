@@ -7,14 +7,15 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab_apps.instruments import machine
 from lab_apps.instruments.eventloop import Readings
-from lab_apps.instruments.queueing import wait_percentiles
+from lab_apps.instruments.queueing import long_run_waits
 from lab_apps.instruments.trial import Trial
-from lab_apps.instruments.victims import Alone, Beside
+from lab_apps.instruments.victims import DELAYED_MS, Alone, Beside
 
 # Okabe and Ito's palette; every series also has a marker of its own.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -45,13 +46,16 @@ def show(fig: Figure, *, title: str, caption: str, alt: str) -> None:
     display(Image(png.getvalue(), format="png", alt=alt))  # type: ignore[no-untyped-call]
 
 
-def conditions(loop: str, model: str, n: int, not_shown: str) -> str:
-    """The caption: versions, loop, workers, cores, `model` of the load, n, what isn't shown."""
+def conditions(loop: str, model: str, trials: Sequence[Trial], not_shown: str) -> str:
+    """The caption: versions, loop, workers, cores, `model` of the load, n, failures, limits."""
+    n = sum(len(trial.rows) for trial in trials)
+    failed = sum(sum(trial.errors.values()) for trial in trials)
     have = machine.versions()
     gil = "" if machine.gil_enabled() else ", no GIL"
     return (
         f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, uvicorn {have['uvicorn']}"
-        f" on {loop}, 1 worker, {machine.usable_cores()} cores; {model}; n = {n:,} requests."
+        f" on {loop}, 1 worker, {machine.usable_cores()} cores; {model}; n = {n:,} requests,"
+        f" {failed:,} failed."
         f" Not shown: {not_shown}"
     )
 
@@ -91,24 +95,32 @@ def utilisation_law(
     measured: Mapping[str, Sequence[Beside]],
     *,
     hold_ms: float,
+    victim_rate: float,
     percentiles: tuple[float, ...] = (50, 95, 99),
 ) -> Figure:
-    """Left: the victim's percentiles against ρ, with the M/D/1 queue as lines and nothing fitted.
-    Right: the share of victims delayed, with ρ itself as the line.
+    """Left: the victim's percentiles against ρ, the queue's as lines. Right: the share delayed.
 
-    `measured` maps a label to its points; the first is the blocking variant. Crosses are the
-    prediction for exactly the instants that were sent.
+    `measured` maps a label to its points; the first is the variant that blocks. Lines are the queue
+    in the long run, crosses the queue for exactly the instants that were sent; both take the null
+    arm's responses and the loop's own cost as inputs, and nothing from the points.
     """
     fig = figure(9, 4.6)
     left, right = fig.subplots(1, 2, width_ratios=[3, 2])
-    rhos = np.geomspace(0.004, 0.93, 60)
-    waits_ms = np.array([wait_percentiles(rho, hold_ms / 1e3, percentiles) for rho in rhos]) * 1e3
-    first = next(iter(measured))
+    blocking, *_ = measured.values()
+    rhos, predicted = _long_run(null, hold_ms, victim_rate)
     for index, percentile in enumerate(percentiles):
         colour = COLOURS[index]
-        left.plot(rhos, null.floor_ms + waits_ms[:, index], color=colour, lw=1.2)
-        left.axvline(1 - percentile / 100, color=colour, lw=0.7, ls=":")
-        for series, (label, points) in enumerate(measured.items()):
+        left.plot(rhos, [np.percentile(ms, percentile) for ms in predicted], color=colour, lw=1.2)
+        edge = 1 - percentile / 100
+        left.axvline(edge, color=colour, lw=0.7, ls=":")
+        left.annotate(
+            f"{edge:.0%}",
+            (edge, 0.01),
+            xycoords=("data", "axes fraction"),
+            fontsize=7,
+            color=colour,
+        )
+        for series, points in enumerate(measured.values()):
             left.plot(
                 [point.rho for point in points],
                 [np.percentile(point.victim_ms, percentile) for point in points],
@@ -118,24 +130,21 @@ def utilisation_law(
                 ms=6 if series == 0 else 5,
                 label=f"p{percentile:g}" if series == 0 else None,
             )
-            if label == first:
-                predicted = [np.percentile(point.predicted_ms, percentile) for point in points]
-                left.plot(
-                    [point.rho for point in points], predicted, "x", color="black", ms=4, lw=0
-                )
-        alone_ms = np.percentile(null.trial.response_ms, percentile)
-        left.plot([rhos[0]], [alone_ms], "*", color=colour, ms=7)
+        exact = [np.percentile(point.predicted_ms, percentile) for point in blocking]
+        left.plot([point.rho for point in blocking], exact, "x", color="black", ms=4)
     _log_axes(left)
     left.set_xlabel("ρ = rate × hold of the blocking route", fontsize=9)
     left.set_ylabel("victim's response, ms", fontsize=9)
     for series, label in enumerate(measured):
         fill = GREY if series == 0 else "none"
         left.plot([], [], MARKERS[series], color=GREY, mfc=fill, ms=6, label=f"beside {label}")
-    left.plot([], [], "*", color=GREY, ms=7, label="victim alone")
     left.plot([], [], "x", color="black", ms=4, label="predicted for these instants")
-    left.plot([], [], "-", color=GREY, lw=1.2, label="M/D/1, nothing fitted")
+    left.plot([], [], "-", color=GREY, lw=1.2, label="predicted in the long run")
     left.legend(fontsize=7.5, frameon=False, loc="upper left")
-    right.plot([0.004, 1], [0.004, 1], color="black", lw=1, label="share = ρ, nothing fitted")
+    edge_ms = null.floor_ms + DELAYED_MS
+    shares = [float(np.mean(ms > edge_ms)) for ms in predicted]
+    right.plot(rhos, shares, color="black", lw=1.2, label="predicted in the long run")
+    right.plot(rhos, rhos, color=GREY, lw=0.8, ls=":", label="ρ itself")
     for series, (label, points) in enumerate(measured.items()):
         right.plot(
             [point.rho for point in points],
@@ -147,9 +156,23 @@ def utilisation_law(
     _log_axes(right)
     right.set_ylim(0.0008, 1.3)
     right.set_xlabel("ρ", fontsize=9)
-    right.set_ylabel("share of victims that wait over 2 ms", fontsize=9)
+    right.set_ylabel(f"share of victims delayed by over {DELAYED_MS:g} ms", fontsize=9)
     right.legend(fontsize=7.5, frameon=False, loc="upper left")
     return fig
+
+
+def _long_run(
+    null: Alone, hold_ms: float, victim_rate: float
+) -> tuple[list[float], list[npt.NDArray[np.float64]]]:
+    """Values of ρ that the loop can keep up with, and the responses predicted at each, in ms."""
+    rhos: list[float] = []
+    predicted: list[npt.NDArray[np.float64]] = []
+    for rho in np.geomspace(0.004, 0.93, 36):
+        waits_ms = long_run_waits(rho, hold_ms, victim_rate / 1e3, null.own_ms)
+        if len(waits_ms):
+            rhos.append(float(rho))
+            predicted.append(null.added_to(waits_ms))
+    return rhos, predicted
 
 
 def against_prediction(

@@ -26,7 +26,7 @@ def waits(at: Array, service: Array) -> Array:
     that of the answer. Lindley's recursion W' = max(0, W + service - gap) (D. V. Lindley, 1952),
     unrolled: W is the random walk minus its running minimum.
     """
-    walk = np.concatenate([[0.0], np.cumsum(service[:-1] - np.diff(at))])
+    walk = np.concatenate([np.zeros(min(1, len(at))), np.cumsum(service[:-1] - np.diff(at))])
     waiting: Array = walk - np.minimum.accumulate(walk)
     return waiting
 
@@ -41,7 +41,7 @@ def mean_wait(rate: float, hold_s: float) -> float:
 
 
 def wait_percentiles(rho: float, hold_s: float, percentiles: tuple[float, ...]) -> list[float]:
-    """Percentiles, in seconds, of the wait behind a queue of utilisation ρ and hold `hold_s`.
+    """Percentiles, in seconds, of the wait behind an M/D/1 queue of utilisation ρ and this hold.
 
     Holds for anyone who arrives at a moment that has nothing to do with the queue (PASTA: R. W.
     Wolff, 1982). A percentile q is 0 until ρ exceeds 1 - q: exactly a share of 1 - ρ waits not at
@@ -56,10 +56,28 @@ def wait_percentiles(rho: float, hold_s: float, percentiles: tuple[float, ...]) 
     return [float(value) for value in np.percentile(waiting, percentiles)]
 
 
+def long_run_waits(rho: float, hold: float, victim_rate: float, own: float) -> Array:
+    """Waits of victims in a long seeded run: blockers of utilisation `rho` that each hold `hold`.
+
+    Everybody costs the loop `own` besides, victims arrive at `victim_rate` per unit of time, all
+    independently. Times in one unit. Empty where the loop would not keep up.
+    """
+    blocker_rate = rho / hold
+    rate = blocker_rate + victim_rate
+    if blocker_rate * (hold + own) + victim_rate * own >= 1:
+        return np.empty(0)
+    rng = np.random.default_rng(SEED)
+    at = np.cumsum(rng.exponential(1 / rate, ARRIVALS))
+    # Of a Poisson stream a random share is a Poisson stream too, and independent of the rest.
+    blocks = rng.uniform(size=ARRIVALS) < blocker_rate / rate
+    waiting = waits(at, np.where(blocks, hold + own, own))
+    return waiting[~blocks]
+
+
 def victim_waits(victim_at: Array, blocker_at: Array, hold: float, own: float) -> Array:
     """Wait of each victim behind these very blockers, each of which holds the loop for `hold`.
 
-    `own` is what any request costs the loop itself. All in one unit. This is the prediction for
+    `own` is what any request costs the loop besides. All in one unit. This is the prediction for
     one given schedule, so it has no sampling error.
     """
     at = np.concatenate([blocker_at, victim_at])
@@ -73,11 +91,15 @@ def victim_waits(victim_at: Array, blocker_at: Array, hold: float, own: float) -
 def outlook(rate: float, hold_s: float) -> str:
     """A few lines of text: what a route that blocks the loop does to the others at this rate.
 
-    `rate` in calls a second to one process, `hold_s` in seconds.
+    `rate` in calls a second to one process, `hold_s` in seconds. Raises ValueError unless both are
+    greater than 0.
     """
+    for name, value in (("rate", rate), ("hold_s", hold_s)):
+        if not value > 0:
+            raise ValueError(f"{name} must be greater than 0, not {value}")
     rho = rate * hold_s
     if rho >= 1:
-        return f"ρ = {rho:.2f}: the loop never catches up; every wait grows until clients give up"
+        return f"ρ = {rho:.2f}: the loop never catches up, and waits grow until clients give up"
     p50, p95, p99 = (1e3 * wait_s for wait_s in wait_percentiles(rho, hold_s, (50, 95, 99)))
     return "\n".join(
         [
@@ -85,6 +107,6 @@ def outlook(rate: float, hold_s: float) -> str:
             f" {mean_wait(rate, hold_s) * 1e3:.2f} ms",
             f"added to their latency: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms",
             f"p99 feels it from {0.01 / hold_s:.3g} calls a second, p95 from {0.05 / hold_s:.3g},"
-            f" p50 from {0.5 / hold_s:.3g}; nothing works from {1 / hold_s:.3g}",
+            f" p50 from {0.5 / hold_s:.3g}; at {1 / hold_s:.3g} the line grows without end",
         ]
     )

@@ -33,8 +33,13 @@ def conclude(verdict: Verdict) -> None:
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     entry = {"when": stamp, "profile": profile.name(), **dataclasses.asdict(verdict)}
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+        file.write(json.dumps(entry, default=_plain) + "\n")
     print(verdict)
+
+
+def _plain(value: Any) -> Any:
+    """What numpy counted, as JSON has it."""
+    return value.tolist()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -63,12 +68,13 @@ def scorecard(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def latest() -> list[dict[str, Any]]:
-    """The verdicts of this run, else of the newest run here, else the project's reference ones.
+    """The verdicts of the run in `LAB_RUN_FILE`, else the newest here, else the reference ones.
 
     An empty list where there are none at all.
     """
+    named = [Path(os.environ["LAB_RUN_FILE"])] if "LAB_RUN_FILE" in os.environ else []
     newest_first = sorted(RUNS.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in (run_file(), *newest_first, REFERENCE):
+    for path in (*named, *newest_first, REFERENCE):
         if path.is_file():
             return read(path)
     return []
@@ -86,11 +92,13 @@ def table(entries: list[dict[str, Any]]) -> pd.DataFrame:
             "median ratio": None if entry["ratio"] is None else round(entry["ratio"], 2),
             "rounds": entry["rounds"] or None,
             "profile": entry["profile"],
-            "when": entry["when"],
+            "when": entry["when"][:16].replace("T", " "),
         }
         for entry in entries
     ]
-    return pd.DataFrame(lines).fillna("").set_index("claim") if lines else pd.DataFrame()
+    # As objects, because a column of numbers takes no empty string.
+    frame = pd.DataFrame(lines, dtype=object)
+    return frame.fillna("").set_index("claim") if lines else frame
 
 
 def claim_order(claim_id: str) -> list[int]:

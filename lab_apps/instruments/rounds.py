@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,8 +15,7 @@ from lab_apps.instruments.notebook import Progress
 from lab_apps.instruments.server import Server
 from lab_apps.instruments.trial import Trial
 
-WAIT_SHARE = 0.2  # of a burst that server or client may spend ready to run without a core
-WAIT_S = 0.005  # and this in any case: a time slice or two of the kernel's scheduler
+MAX_WAIT_S = 0.06  # 20% of a burst of 0.3 s
 
 
 class HasTrial(Protocol):
@@ -43,12 +43,13 @@ class Round(Generic[Result]):
 class Rounds(Generic[Result]):
     """Rounds of two arms, run when they are asked for and kept, so that claims can share them.
 
-    A server is started anew for every round: what differs between starts (hash seeds, memory
-    layout, ports) is then drawn again each time and can't pass for an effect. The order of the arms
-    is a seeded coin's, so that drift of the machine is as likely to help one arm as the other. Arms
-    are called with the server and the round's number, from which they draw the same schedule. A
-    round in which the server's loop or the client waited for a core longer than 20% of the burst,
-    and longer than 5 ms, doesn't count.
+    A server is started anew for every round: what differs between starts (memory layout, ports,
+    the pool's threads) is then drawn again each time and can't pass for an effect. The order of the
+    arms is a coin's, so that drift of the machine is as likely to help one arm as the other. Arms
+    are called with the server and the round's number; both draw their schedule from it, with `seed`
+    as the origin. A round in which the server's loop or the client was ready to run and had no core
+    for more than `max_wait_s` in either arm, warm-up included, doesn't count; the limit is the same
+    for both arms.
     """
 
     def __init__(
@@ -58,12 +59,18 @@ class Rounds(Generic[Result]):
         b: Callable[[Server, int], Result],
         *,
         server_b: Callable[[], AbstractContextManager[Server]] | None = None,
-        seed: int = 0,
+        max_wait_s: float = MAX_WAIT_S,
+        seed: int | None = None,
     ) -> None:
-        """`server` serves both arms, or arm a alone where arm b needs a `server_b` of its own."""
+        """`server` serves both arms, or arm a alone where arm b needs a `server_b` of its own.
+
+        Without a `seed` each instance draws one; the attribute `seed` tells which.
+        """
         self._servers, self._arms = (server, server_b or server), (a, b)
         self._shared = server_b is None
-        self._coin = random.Random(seed)
+        self._max_wait_s = max_wait_s
+        self.seed = secrets.randbelow(10**6) if seed is None else seed
+        self._coin = random.Random(self.seed)
         self._done: list[Round[Result]] = []
 
     def pairs(self, values: Callable[[Result, Result], tuple[float, float]]) -> Iterator[Pair]:
@@ -103,6 +110,6 @@ class Rounds(Generic[Result]):
         disturbed += [
             f"{who} without a core for {wait_s:.3f} s in arm {'ab'[index]}"
             for who, wait_s in waits_s.items()
-            if wait_s > max(WAIT_S, WAIT_SHARE * result.trial.seconds)
+            if wait_s > self._max_wait_s
         ]
         return result

@@ -44,7 +44,7 @@ class Source:
         self.ended = asyncio.Event()
         head = [
             f"{stream.method} {stream.path} HTTP/1.1",
-            f"Host: {host}:{port}",
+            f"Host: {f'[{host}]' if ':' in host else host}:{port}",
             *(f"{name}: {value}" for name, value in stream.headers),
         ]
         if stream.body or stream.method != "GET":
@@ -284,4 +284,5 @@ def send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up: int) 
     Each stream first sends `warm_up` discarded requests. A request unanswered after `timeout_s`
     from its sending is a row with `done = sent + timeout`; nothing is removed.
     """
+    machine.allow_descriptors()
     return uvloop.run(_send(url, streams, timeout_s, warm_up))

@@ -1,14 +1,16 @@
 """The exact sequential sign test: a verdict that may be looked at after every round.
 
 Each round gives one sign: did the ratio of the two arms lie above the threshold or below? If the
-truth sat exactly on the threshold, the signs of rounds in coin-flip order would be fair coins,
-whatever the noise looks like. The test stops as soon as the rarer sign is rare enough; the limits
-hold the probability of *ever* stopping in error at or below `alpha` per side, computed exactly.
+median ratio sat exactly on the threshold, the signs of independent rounds in coin-flip order would
+be fair coins, whatever the noise looks like. The test stops as soon as the rarer sign is rare
+enough; the limits hold the probability of *ever* stopping in error at or below `alpha` per side,
+computed exactly.
 
 This is a group-sequential test with a constant nominal level (S. J. Pocock, Biometrika 64, 1977)
 on the binomial, its error found by recursion over the rounds as in P. Armitage, C. K. McPherson and
 B. C. Rowe, "Repeated significance tests on accumulating data" (J. R. Stat. Soc. A 132, 1969).
-A bootstrap interval watched until it excludes the threshold errs in 30-60% of cases instead.
+A bootstrap interval that is watched until it excludes the threshold errs far more often: over 25%
+of the time under every noise tried in tests/test_sequential.py.
 """
 
 from __future__ import annotations

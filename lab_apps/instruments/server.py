@@ -30,21 +30,25 @@ GRACE_S = 2  # for requests in flight when a server is stopped
 KEEP_ALIVE_S = 3600  # uvicorn's 5 s would close a pooled connection in the middle of a trial
 
 
-def listener() -> socket.socket:
-    """A bound TCP socket on a free port of 127.0.0.1.
+def listener(port: int = 0) -> socket.socket:
+    """A TCP socket bound to `port` of 127.0.0.1, or to a free one. Raises OSError if it is taken.
 
     Made with IPPROTO_TCP: asyncio sets TCP_NODELAY on accepted connections only where
     `proto == IPPROTO_TCP`, and without it every answer of two writes waits about 40 ms for the
     peer's delayed acknowledgement (Kludex/uvicorn#3149). uvloop sets it in any case.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    return bind(sock)
+    return bind(sock, port)
 
 
-def bind(sock: socket.socket) -> socket.socket:
-    """Bind `sock` to a free port of 127.0.0.1 and return it."""
+def bind(sock: socket.socket, port: int = 0) -> socket.socket:
+    """Bind `sock` to `port` of 127.0.0.1, or to a free one, and return it."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", 0))
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -85,12 +89,14 @@ def serve(
     `probe` starts the event-loop probe, `sock` replaces `listener()`. The loop is uvicorn's choice
     ("auto": uvloop where installed).
 
-    Raises what the app's lifespan raised, at the start or at the end; TimeoutError when it has not
-    started after 30 s or a handler still blocks the loop 30 s after the end of the block.
+    Raises ValueError for what is no app; what the app's lifespan raised, at the start or at the
+    end; TimeoutError when it has not started after 30 s or not ended 30 s after the block.
     """
     if where == "process":
         if not isinstance(app, str):
             raise ValueError(f'a server in a process needs "module:name", not {app!r}')
+        if sock is not None:
+            raise ValueError("a server in a process makes its own socket: leave sock out")
         remote = _ProcessServer(app, loop, tokens, probe)
         try:
             yield remote
@@ -116,6 +122,7 @@ class _ThreadServer(Server):
         probe: bool,
         sock: socket.socket | None = None,
     ) -> None:
+        machine.allow_descriptors()
         self._app = _load(app)
         self._tokens = tokens
         self._wants_probe = probe
@@ -147,20 +154,23 @@ class _ThreadServer(Server):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the app's lifespan has not started after {START_TIMEOUT_S} s")
             time.sleep(0.001)
-        if self._error is not None:
-            raise self._error
+        if not self._server.started:
+            raise self._error or RuntimeError("the app's lifespan has failed and not said why")
 
     def stop(self) -> None:
         self._server.should_exit = True
+        if not self._server.started:
+            self._cancel_all()
         if self._thread.ident is not None:
-            if not self._server.started and self._loop is not None and self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._cancel_all)
             self._thread.join(STOP_TIMEOUT_S)
         self._sock.close()
         if self._thread.is_alive():
+            self._cancel_all()
+            self._thread.join(1)
             raise TimeoutError(
-                f"a handler has blocked the event loop for {STOP_TIMEOUT_S} s after the experiment;"
-                " restart the kernel to be rid of it"
+                f"the app has not ended {STOP_TIMEOUT_S} s after the experiment: its lifespan hangs"
+                " or a handler blocks"
+                + ("; restart the kernel to be rid of it" if self._thread.is_alive() else "")
             )
         if self._server.started and self._error is not None:
             raise self._error
@@ -178,12 +188,29 @@ class _ThreadServer(Server):
 
     def _run(self) -> None:
         # uvicorn ends a failed start with sys.exit(); the reason is in self._error.
-        with contextlib.suppress(SystemExit, asyncio.CancelledError):
+        try:
             self._server.run(sockets=[self._sock])
+        except (SystemExit, asyncio.CancelledError):
+            pass
+        except BaseException as error:
+            self._error = error
 
     def _cancel_all(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
+        """Cancel every task of the loop, from another thread.
+
+        Not where the loop is blocked: it ends in good order once it is free.
+        """
+        loop, latest = self._loop, time.monotonic() + 0.5
+        if loop is None:
+            return
+
+        def cancel() -> None:
+            if time.monotonic() < latest:
+                for task in asyncio.all_tasks(loop):
+                    task.cancel()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed by now
+            loop.call_soon_threadsafe(cancel)
 
     def _call(self, scope: Any, receive: Any, send: Any) -> Any:
         # Not a coroutine function: requests pass on without a frame of ours around them.
@@ -204,7 +231,9 @@ class _ThreadServer(Server):
             self._probe.start()
         try:
             await self._app(scope, receive, send)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             self._error = error
             raise
         finally:
@@ -225,7 +254,8 @@ class _ProcessServer(Server):
 
     def stop(self) -> None:
         try:
-            self._child.call("stop", timeout_s=STOP_TIMEOUT_S)
+            if self._child.pid is not None:  # it is None after an interrupt of a call
+                self._child.call("stop", timeout_s=STOP_TIMEOUT_S + 5)
         finally:
             self._child.close()
 
@@ -258,9 +288,15 @@ def _host(what: str, *args: Any) -> Any:
 
 def _load(app: App) -> ASGIApp:
     """The ASGI app meant by an app, a function that makes one, or "module:name" of either."""
+    found: Any = app
     if isinstance(app, str):
         module, _, name = app.partition(":")
-        app = getattr(importlib.import_module(module), name)
-        assert not isinstance(app, str)
-    made: ASGIApp = app() if inspect.isfunction(app) else app
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f'can\'t import the app {app!r} ("module:name"): {error}') from error
+    makes = inspect.isfunction(found) and not inspect.iscoroutinefunction(found)
+    made: ASGIApp = found() if makes else found
+    if not callable(made):
+        raise ValueError(f"{app!r} is no ASGI app, nor a function that makes one")
     return made

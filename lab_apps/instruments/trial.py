@@ -70,12 +70,15 @@ class Trial:
 
     @property
     def response_ms(self) -> Milliseconds:
-        """From the intended instant to the last byte: what a user waits. Timeouts count in full."""
+        """From the intended instant to the last byte: what a user waits. Timeouts count in full.
+
+        Requests that were never sent (refused, dropped) have no response; `errors` counts them.
+        """
         return self._between("intended_ns", "done_ns")
 
     @property
     def service_ms(self) -> Milliseconds:
-        """From the actual sending to the last byte. Requests that were never sent are missing."""
+        """From the actual sending to the last byte, for requests that were sent."""
         return self._between("sent_ns", "done_ns")
 
     @property
@@ -84,8 +87,7 @@ class Trial:
         return self._between("intended_ns", "sent_ns")
 
     def _between(self, start: str, end: str) -> Milliseconds:
-        rows = self.rows[(self.rows[start] > 0) & (self.rows[end] > 0)]
-        span: Milliseconds = (rows[end] - rows[start]) / 1e6
+        span: Milliseconds = (self.rows[end] - self.rows[start])[self.rows["sent_ns"] > 0] / 1e6
         return span
 
     @property
@@ -95,13 +97,14 @@ class Trial:
 
     @property
     def makespan_ms(self) -> float:
-        """From the start of the schedule to the last answer."""
-        return float((self.rows["done_ns"].max() - self.start_ns) / 1e6)
+        """From the start of the schedule to the last answer; 0 where there were no requests."""
+        return float((self.rows["done_ns"].max(initial=self.start_ns) - self.start_ns) / 1e6)
 
     @property
     def rps(self) -> float:
         """Requests answered as expected, per second until the last answer."""
-        return float(np.count_nonzero(self.rows["error"] == "") / (self.makespan_ms / 1e3))
+        answered = np.count_nonzero(self.rows["error"] == "")
+        return answered / (self.makespan_ms / 1e3) if answered else 0.0
 
     def at_s(self, moment: str) -> npt.NDArray[np.float64]:
         """Seconds from the start of the schedule to `intended`, `sent`, `first_byte` or `done`."""

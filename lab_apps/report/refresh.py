@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_apps.instruments import results
+from lab_apps.report import comparison
 from lab_apps.report.execution import Executed, text
 from lab_apps.report.files import Checkout, lines, write
 from lab_apps.report.pages import headline
@@ -18,6 +19,10 @@ def why_not(executed: Executed) -> str:
             if output.output_type == "stream" and output.name == "stderr":
                 first = output.text.strip().splitlines()[0][:200] if output.text.strip() else ""
                 return f"cell In [{cell.execution_count}] wrote to stderr: {first}"
+        if "verdict" in cell.metadata.get("tags", []):
+            number, outcome, _ = comparison.parse(cell.outputs)
+            if outcome not in ("supported", "refuted"):
+                return f"claim {number} is {outcome}: try again with less running beside it"
         if "headline" in cell.metadata.get("tags", []) and headline(executed.notebook) is None:
             return f"cell In [{cell.get('execution_count')}] is tagged headline without a picture"
     return ""

@@ -1,0 +1,117 @@
+"""Apps for the tests of the server, some of them broken on purpose; found there by name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from targets import OwnError
+
+
+@contextlib.asynccontextmanager
+async def raises_at_startup(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that fails before the first request."""
+    raise OwnError("no database")
+    yield
+
+
+@contextlib.asynccontextmanager
+async def exits_at_startup(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that would end the process."""
+    raise SystemExit("no configuration")
+    yield
+
+
+@contextlib.asynccontextmanager
+async def raises_at_shutdown(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that fails after the last request."""
+    yield
+    raise OwnError("still busy")
+
+
+@contextlib.asynccontextmanager
+async def hangs_at_startup(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that waits for what never comes."""
+    await asyncio.Event().wait()
+    yield
+
+
+@contextlib.asynccontextmanager
+async def hangs_at_shutdown(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that never ends."""
+    yield
+    await asyncio.Event().wait()
+
+
+startup_fails = FastAPI(lifespan=raises_at_startup)
+startup_exits = FastAPI(lifespan=exits_at_startup)
+shutdown_fails = FastAPI(lifespan=raises_at_shutdown)
+startup_hangs = FastAPI(lifespan=hangs_at_startup)
+shutdown_hangs = FastAPI(lifespan=hangs_at_shutdown)
+not_an_app = 3
+
+
+async def says_that_startup_failed(scope: Any, receive: Any, send: Any) -> None:
+    """A bare ASGI app that reports its failure by message."""
+    assert (await receive())["type"] == scope["type"] + ".startup"
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """A bare ASGI app."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    headers = [(b"content-length", b"4")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"bare"})
+
+
+class Callable:
+    """An object that is an app."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await bare(scope, receive, send)
+
+
+an_object = Callable()
+
+
+def makes_bare() -> Any:
+    """A function that makes an app."""
+    return bare
+
+
+def makes_nothing() -> None:
+    """A function that should make an app."""
+
+
+kinds = FastAPI()
+
+
+@kinds.get("/def")
+def in_def(hold_s: float = 0) -> str:
+    """Runs in the thread pool."""
+    time.sleep(hold_s)
+    return "def"
+
+
+@kinds.get("/async")
+async def in_async(hold_s: float = 0) -> str:
+    """Blocks the loop."""
+    time.sleep(hold_s)  # noqa: ASYNC251
+    return "async"
+
+
+@kinds.get("/await")
+async def awaits(hold_s: float = 0) -> str:
+    """Awaits."""
+    await asyncio.sleep(hold_s)
+    return "await"

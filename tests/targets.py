@@ -1,0 +1,37 @@
+"""What the tests let child processes run; imported there by name, with `tests` on the path."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+
+class OwnError(Exception):
+    """An exception that the parent knows by its type."""
+
+
+def echo(*args: object) -> object:
+    """What was said."""
+    return args
+
+
+def fail(text: str) -> None:
+    """Raise `OwnError`."""
+    raise OwnError(text)
+
+
+def die(status: int) -> None:
+    """End this process without an answer."""
+    os._exit(status)
+
+
+def unpicklable() -> object:
+    """What can't be sent."""
+    return threading.Lock()
+
+
+def sleep_and_say(seconds: float) -> int:
+    """Sleep, then return this process's id."""
+    time.sleep(seconds)
+    return os.getpid()

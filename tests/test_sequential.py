@@ -1,0 +1,304 @@
+"""The sequential sign test errs as rarely as it says, and what it replaces does not."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lab_apps.instruments import sequential
+from lab_apps.instruments.sequential import (
+    ALPHA,
+    MAX_ROUNDS,
+    decide,
+    error,
+    limits,
+    median_interval,
+)
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+# Found by another program before this one was written, alpha = 0.005 a side. It starts a round
+# later than it could.
+BEFORE = (
+    "11:0 12:0 13:0 14:1 15:1 16:1 17:1 18:2 19:2 20:3 21:3 22:3 23:3 24:4 25:4 26:5 27:5 28:5 29:6"
+    " 30:6 31:6 32:7 33:7 34:8 35:8 36:8 37:9 38:9 39:10 40:10"
+)
+TABLES = {
+    "chosen": limits(),
+    "every round": (0,) * 16,
+    "odd": (-1, -1, 0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 5, 6, 6),
+    "none": (-1,) * 16,
+}
+
+
+def by_enumeration(table: tuple[int, ...]) -> float:
+    """Share of all 2^n sequences of fair coins that ever show a minority within the table."""
+    stopped = 0.0
+    for flips in itertools.product((0, 1), repeat=len(table)):
+        tails = 0
+        for flip, limit in zip(flips, table, strict=True):
+            tails += flip
+            if tails <= limit:
+                stopped += 1
+                break
+    return stopped / float(2 ** len(table))
+
+
+def check_error(find: Callable[[tuple[int, ...]], float]) -> None:
+    for table in TABLES.values():
+        for n in (1, 2, 5, 11, 13, 16):
+            assert find(table[:n]) == pytest.approx(by_enumeration(table[:n]), rel=1e-12, abs=0)
+
+
+def check_table(table: tuple[int, ...], alpha: float) -> None:
+    """Rising by at most one a round, and within the error it promises."""
+    assert all(later - earlier in (0, 1) for earlier, later in itertools.pairwise(table))
+    assert error(table) <= alpha
+
+
+def test_error_is_exact() -> None:
+    check_error(error)
+
+
+def test_check_sees_an_error_found_look_by_look() -> None:
+    """As if the probability of stopping now were not conditional on not having stopped."""
+
+    def naive(table: tuple[int, ...]) -> float:
+        return max(sequential._tail(limit, n) for n, limit in enumerate(table, 1))
+
+    with pytest.raises(AssertionError):
+        check_error(naive)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01, ALPHA, 0.001])
+@pytest.mark.parametrize("rounds", [16, MAX_ROUNDS, 60])
+def test_table_keeps_its_promise(alpha: float, rounds: int) -> None:
+    table = limits(alpha, rounds)
+    assert len(table) == rounds
+    check_table(table, alpha)
+    assert error(table) > alpha / 3  # and does not throw away much of it
+
+
+def test_check_sees_a_table_that_stops_too_early() -> None:
+    table = list(limits())
+    table[8] = 0  # the round in which a fixed number of rounds would decide: 2^-9 < 0.005
+    table[9] = 0
+    with pytest.raises(AssertionError):
+        check_table(tuple(table), ALPHA)
+
+
+def table_before() -> tuple[int, ...]:
+    pairs = {int(n): int(limit) for n, limit in (pair.split(":") for pair in BEFORE.split())}
+    return tuple(pairs.get(n, -1) for n in range(1, 41))
+
+
+def test_error_of_a_table_found_elsewhere() -> None:
+    assert round(error(table_before()), 4) == 0.0047
+
+
+def test_limits() -> None:
+    assert MAX_ROUNDS == 40
+    assert ALPHA == 0.005
+    assert limits()[:14] == (-1,) * 9 + (0, 0, 0, 0, 1)
+    assert limits()[39] == 10
+    assert error(limits()) == pytest.approx(0.004962, abs=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "rounds"), [(ALPHA, MAX_ROUNDS), (0.01, 20)])
+def test_no_higher_level_keeps_the_promise(alpha: float, rounds: int) -> None:
+    chosen = limits(alpha, rounds)
+    levels = {sequential._tail(c, n) for n in range(1, rounds + 1) for c in range(n // 2 + 1)}
+    for level in levels:
+        table = tuple(sequential._largest_count(n, level) for n in range(1, rounds + 1))
+        more = any(a > b for a, b in zip(table, chosen, strict=True))
+        assert (error(table) > alpha) == more
+
+
+def test_rounds_that_can_decide_nothing() -> None:
+    with pytest.raises(ValueError, match="5 rounds"):
+        limits(ALPHA, 5)
+
+
+# Signs.
+
+
+@pytest.mark.parametrize(
+    ("signs", "side"),
+    [
+        ([], None),
+        ([1] * 9, None),
+        ([1] * 10, "above"),
+        ([-1] * 10, "below"),
+        ([1] * 10 + [-1], None),
+        ([1] * 13 + [-1], "above"),
+        ([-1] * 13 + [1], "below"),
+        ([0] * 40, None),  # a tie counts against either side
+        ([1] * 10 + [0], None),
+        ([1] * 13 + [0], "above"),
+        ([-1] * 13 + [0], "below"),
+        ([1] * 12 + [0, -1], None),
+        ([1] * 30 + [-1] * 10, "above"),
+        ([1] * 29 + [-1] * 11, None),
+        ([1, -1] * 20, None),
+        ([1] * 41, None),  # beyond the table nothing is decided any more
+    ],
+)
+def test_decide(signs: list[int], side: str | None) -> None:
+    assert decide(signs) == side
+    assert decide([-sign for sign in signs]) == {"above": "below", "below": "above"}.get(side or "")
+
+
+def test_decide_takes_any_table() -> None:
+    assert decide([1], (0,)) == "above"
+    assert decide([1], (-1,)) is None
+    assert decide([-1, 1, -1], (-1, -1, 1)) == "below"
+
+
+# Noise. Each gives log ratios of arm a to arm b, `TRIALS` experiments of 40 rounds, truth at θ.
+
+TRIALS = 40_000
+
+
+def normal(rng: np.random.Generator) -> Array:
+    return rng.normal(size=(TRIALS, MAX_ROUNDS))
+
+
+def heavy(rng: np.random.Generator) -> Array:
+    return rng.standard_t(1.5, size=(TRIALS, MAX_ROUNDS))
+
+
+def one_sided_bursts(rng: np.random.Generator) -> Array:
+    """Either arm may meet a burst that makes it slower; both are equally likely to."""
+    bursts = rng.exponential(5, size=(2, TRIALS, MAX_ROUNDS))
+    bursts[rng.random(bursts.shape) > 0.2] = 0
+    both: Array = rng.normal(size=(TRIALS, MAX_ROUNDS)) + bursts[0] - bursts[1]
+    return both
+
+
+def drift(rng: np.random.Generator, *, coin: bool = True) -> Array:
+    """A machine whose speed drifts: what helps the second arm of a round lasts (AR(0.8)).
+
+    The coin decides which arm that is.
+    """
+    helped = np.empty((TRIALS, MAX_ROUNDS))
+    now = np.zeros(TRIALS)
+    for number in range(-20, MAX_ROUNDS):
+        now = 0.8 * now + rng.normal(size=TRIALS)
+        if number >= 0:
+            helped[:, number] = now
+    turned: Array = helped * (rng.choice([-1, 1], size=helped.shape) if coin else 1)
+    return turned
+
+
+NOISES: dict[str, Callable[[np.random.Generator], Array]] = {
+    "normal": normal,
+    "heavy tails": heavy,
+    "one-sided bursts": one_sided_bursts,
+    "drift": drift,
+}
+
+
+def sign_test(logs: Array, table: tuple[int, ...]) -> tuple[float, float]:
+    """Share of experiments decided above and below, as `decide` would after each round."""
+    minus = np.cumsum(logs <= 0, axis=1) <= np.array(table)
+    plus = np.cumsum(logs >= 0, axis=1) <= np.array(table)
+    first = [np.where(side.any(axis=1), side.argmax(axis=1), len(table)) for side in (minus, plus)]
+    return float(np.mean(first[0] < first[1])), float(np.mean(first[1] < first[0]))
+
+
+def watched_interval(logs: Array) -> tuple[float, float]:
+    """The same for a 95% bootstrap interval of the mean, watched until it excludes θ."""
+    logs = logs[:400]
+    rng = np.random.default_rng(9)
+    outcome = np.zeros(len(logs))
+    for n in range(5, logs.shape[1] + 1):
+        means = logs[:, rng.integers(n, size=(300, n))].mean(axis=2)
+        low, high = np.percentile(means, (2.5, 97.5), axis=1)
+        side = np.where(low > 0, 1, np.where(high < 0, -1, 0))
+        outcome = np.where(outcome == 0, side, outcome)
+    return float(np.mean(outcome > 0)), float(np.mean(outcome < 0))
+
+
+def check_false_rate(procedure: Callable[[Array], tuple[float, float]], logs: Array) -> None:
+    """Wrong no more often than promised on either side, up to 3 standard errors."""
+    allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / len(logs))
+    for rate in procedure(logs):
+        assert rate <= allowed
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_false_verdicts_at_the_threshold(noise: str) -> None:
+    logs = NOISES[noise](np.random.default_rng(20220829))
+    check_false_rate(lambda rounds: sign_test(rounds, limits()), logs)
+
+
+def test_vectorised_decisions_are_those_of_decide() -> None:
+    logs = normal(np.random.default_rng(5))[:3000] + 0.4
+    above = below = 0
+    for one in logs:
+        signs = [int(np.sign(value)) for value in one]
+        sides = [decide(signs[:n]) for n in range(1, MAX_ROUNDS + 1)]
+        first = next((side for side in sides if side), None)
+        above += first == "above"
+        below += first == "below"
+    assert sign_test(logs, limits()) == (above / 3000, below / 3000)
+    assert above > 500
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "right", "rounds"),
+    [(0.25, 0.067, 39.2), (0.5, 0.357, 35.5), (1, 0.970, 20.9), (1.5, 1.0, 13.9)],
+)
+def test_power(sigmas: float, right: float, rounds: float) -> None:
+    """Of the table found elsewhere, against the figures that came with it."""
+    logs = normal(np.random.default_rng(6)) + sigmas
+    above, below = sign_test(logs, table_before())
+    assert above == pytest.approx(right, abs=0.01)
+    assert below < 0.0005
+    decided = np.cumsum(logs <= 0, axis=1) <= np.array(table_before())
+    used = np.where(decided.any(axis=1), decided.argmax(axis=1) + 1, MAX_ROUNDS)
+    assert used.mean() == pytest.approx(rounds, abs=0.2)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_check_sees_a_watched_interval(noise: str) -> None:
+    """The negative control: were this to pass, the check would be blind."""
+    logs = NOISES[noise](np.random.default_rng(20220829))
+    with pytest.raises(AssertionError):
+        check_false_rate(watched_interval, logs)
+    assert sum(watched_interval(logs)) > 0.25
+
+
+def test_check_sees_a_fixed_order_of_the_arms() -> None:
+    """The same drift without the coin."""
+    logs = drift(np.random.default_rng(20220829), coin=False)
+    with pytest.raises(AssertionError):
+        check_false_rate(lambda rounds: sign_test(rounds, limits()), logs)
+    assert sum(sign_test(logs, limits())) > 0.25
+
+
+# The interval shown beside a verdict.
+
+
+def test_median_interval_covers() -> None:
+    rng = np.random.default_rng(8)
+    inside = 0
+    for sample in rng.exponential(size=(2000, 15)):
+        interval = median_interval(list(sample))
+        assert interval is not None
+        inside += interval[0] <= math.log(2) <= interval[1]
+    assert inside / 2000 == pytest.approx(1 - 2 * sequential._tail(3, 15), abs=0.015)
+
+
+def test_median_interval_of_known_samples() -> None:
+    assert median_interval([1.0, 2, 3, 4, 5]) is None  # 1 - 2/32 is less than 95%
+    assert median_interval([6.0, 5, 4, 3, 2, 1]) == (1, 6)
+    assert median_interval([float(value) for value in range(1, 12)]) == (2, 10)
+    assert median_interval([]) is None
+    assert median_interval([1.0]) is None
