@@ -93,9 +93,9 @@ def test_check_sees_a_probe_on_another_loop(monkeypatch: pytest.MonkeyPatch) -> 
 def test_idle_loop_ticks_on_time(loop: Loop) -> None:
     with serve(create_app, loop=loop, probe=True) as server:
         begun = time.perf_counter_ns()
-        time.sleep(0.5)
-        readings = server.readings().since(begun, 0.5)
-    assert 0.6 * 0.5 / INTERVAL_S <= len(readings.at_ns) <= 0.5 / INTERVAL_S + 1
+        time.sleep(0.3)
+        readings = server.readings().since(begun, 0.3)
+    assert 0.6 * 0.3 / INTERVAL_S <= len(readings.at_ns) <= 0.3 / INTERVAL_S + 1
     assert statistics.median(readings.delay_ms) < 3
     assert set(readings.tokens) == {0}
 
@@ -110,7 +110,7 @@ def test_readings_of_a_part() -> None:
     assert part.tokens.tolist() == whole.tokens[3:8].tolist()
 
 
-@pytest.mark.parametrize("held", [1, 3, 7])
+@pytest.mark.parametrize("held", [1, 7])
 def test_pool_threads_in_use_are_counted_exactly(held: int) -> None:
     """`held` requests meet in `def` handlers and stay there until they have been counted."""
     app = FastAPI()
@@ -163,7 +163,7 @@ def loop_cpu_s(server: Server | PlainServer) -> float:
     return used
 
 
-def check_probe_is_cheap(loop: Loop, windows: int = 7) -> float:
+def check_probe_is_cheap(loop: Loop, windows: int = 5) -> float:
     """What the probe adds to an idle loop: two servers side by side, windows of 0.2 s."""
     added = []
     with serve(create_app, loop=loop, probe=True) as one, serve(create_app, loop=loop) as other:
@@ -188,7 +188,7 @@ def test_check_sees_a_costly_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     tick = Probe._tick
 
     def costly(self: Probe) -> None:
-        until = time.thread_time() + 0.0002  # 100 times a second: 2%
+        until = time.thread_time() + 0.001  # 40 times a second: 4%
         while time.thread_time() < until:
             pass
         tick(self)
@@ -235,7 +235,7 @@ def cpu_per_request(server: Server | PlainServer, requests: int = 500) -> float:
     return (loop_cpu_s(server) - before) / requests
 
 
-def check_requests_are_cheap(pairs: int = 9) -> float:
+def check_requests_are_cheap(pairs: int = 7) -> float:
     """What a request costs the loop's thread more than under plain uvicorn; 500 a turn."""
     with serve(create_app, probe=True) as ours, PlainServer() as plain:
         cpu_per_request(ours)
