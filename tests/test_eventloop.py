@@ -42,23 +42,29 @@ def blocking_app() -> tuple[FastAPI, list[tuple[int, int]]]:
 
 
 def check_blocks_are_seen(loop: Loop) -> None:
-    """Each block shows as one tick, late by the block less what was left of the interval."""
+    """Each block shows as one tick, late by the block less what was left of the interval.
+
+    A tick that was due before its block began was late for another reason as well, which a busy
+    machine may give now and then, but not in most cases.
+    """
     app, blocks = blocking_app()
     with serve(app, loop=loop, probe=True) as server:
-        for ms in (40, 60, 150):
+        for ms in (40, 60, 150, 60, 40):
             stream = Stream("one", f"/block/{ms}", closed(1, requests=1), b'"ok"')
             assert load.send(server.url, stream, warm_up=0).errors == {}
             time.sleep(2 * INTERVAL_S)
         readings = server.readings()
+    more_ms = []
     for begun, ended in blocks:
         ((at_ns, delay_ms),) = [
             (at_ns, delay_ms)
             for at_ns, delay_ms in zip(readings.at_ns, readings.delay_ms, strict=True)
             if delay_ms > 10 and begun < at_ns and at_ns - delay_ms * 1e6 < ended
         ]
-        block_ms, after_ms = (ended - begun) / 1e6, (at_ns - ended) / 1e6
-        assert block_ms - INTERVAL_MS - ROUNDING_MS <= delay_ms - after_ms <= block_ms
-        assert after_ms >= 0
+        assert at_ns >= ended
+        more_ms.append(delay_ms - (at_ns - begun) / 1e6)
+    assert all(more >= -INTERVAL_MS - ROUNDING_MS for more in more_ms)
+    assert statistics.median(more_ms) <= 0
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

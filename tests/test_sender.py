@@ -114,6 +114,15 @@ def test_no_server_is_refused(model: str) -> None:
     assert trial.errors == {"refused": COUNT}
 
 
+def test_refused_users_pause() -> None:
+    """Two users for 0.3 s, 0.05 s apart: not thousands of rows."""
+    with listener() as sock:
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        trial = send(url, stream(closed(2, seconds=0.3)))
+    assert 2 <= len(trial.rows) <= 2 * 7
+    assert trial.errors == {"refused": len(trial.rows)}
+
+
 def test_server_that_dies_in_a_trial() -> None:
     with fault_server(lambda number: Reply((), "die") if number == 9 else OK) as server:
         trial = send(server.url, stream(closed(1, requests=COUNT)), timeout_s=PATIENT_S)

@@ -411,8 +411,8 @@ def test_interrupt_while_asking_a_server_in_a_process(monkeypatch: pytest.Monkey
         return False
 
     def ask() -> None:
-        with serve(CALIBRATION, where="process") as one:
-            monkeypatch.setattr("multiprocessing.connection.Connection.poll", interrupt)
+        with serve(CALIBRATION, where="process") as one, monkeypatch.context() as patch:
+            patch.setattr("multiprocessing.connection.Connection.poll", interrupt)
             one.readings()
 
     with no_leftovers(), pytest.raises(KeyboardInterrupt):

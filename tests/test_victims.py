@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -177,6 +178,11 @@ def test_takeoff() -> None:
     assert takeoff(points[:1], 99) == (0, 0.2)
     noisy = [point(0.01, 0.02), point(0.02, 0.005), point(0.03, 0.04)]
     assert takeoff(noisy, 99) == (0.02, 0.03)  # from here on always
+    busy = [dataclasses.replace(made, null_delayed=0.004) for made in points]
+    assert takeoff(busy, 99) == (
+        0.012,
+        0.04,
+    )  # what the null arm has too is not the blockers' doing
 
 
 HOLD_MS, RATE = 10, 30.0

@@ -71,6 +71,7 @@ class Beside:
     wait_ms: Milliseconds
     predicted_ms: Milliseconds
     floor_ms: float
+    null_delayed: float = 0.0  # the same share as `delayed`, of the null arm
 
     @property
     def delayed(self) -> float:
@@ -128,11 +129,12 @@ def frame(points: Iterable[Beside]) -> pd.DataFrame:
 def takeoff(points: Sequence[Beside], percentile: float) -> tuple[float, float]:
     """The last ρ at which the percentile was not delayed and the first from which it always was.
 
+    Delayed beyond the share that is delayed in the null arm too, which is the machine's own doing.
     The crossover lies between the two; (0, ...) or (..., inf) where the sweep does not enclose it.
     """
     ordered = sorted(points, key=lambda point: point.rho)
     share = 1 - percentile / 100
-    clear = [point.rho for point in ordered if point.delayed <= share]
+    clear = [point.rho for point in ordered if point.delayed - point.null_delayed <= share]
     last = max(clear, default=0.0)
     return last, next((p.rho for p in ordered if p.rho > last), float("inf"))
 
@@ -177,4 +179,13 @@ def beside(
     trial = send(server.url, blocker.stream("blocker", blockers), victim.stream("victim", victims))
     rows = np.sort(trial.stream("victim").rows, order="intended_ns")
     victim_ms = (rows["done_ns"] - rows["intended_ns"]) / 1e6
-    return Beside(trial, len(blockers.at_s), rho, victim_ms, wait_ms, predicted_ms, null.floor_ms)
+    return Beside(
+        trial,
+        len(blockers.at_s),
+        rho,
+        victim_ms,
+        wait_ms,
+        predicted_ms,
+        null.floor_ms,
+        float(np.mean(null.response_ms > null.floor_ms + DELAYED_MS)),
+    )
