@@ -167,7 +167,7 @@ def _long_run(
     """Values of ρ that the loop can keep up with, and the responses predicted at each, in ms."""
     rhos: list[float] = []
     predicted: list[npt.NDArray[np.float64]] = []
-    for rho in np.geomspace(0.004, 0.93, 36):
+    for rho in np.geomspace(0.003, 0.93, 36):
         waits_ms = long_run_waits(rho, hold_ms, victim_rate / 1e3, null.own_ms)
         if len(waits_ms):
             rhos.append(float(rho))
