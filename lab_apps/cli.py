@@ -19,7 +19,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from lab_apps.instruments import profile
 from lab_apps.report.files import CannotRun, Checkout, choose, two_digits
@@ -204,7 +204,6 @@ def _shown(path: Path) -> str:
 
 def _serve(args: argparse.Namespace, checkout: Checkout) -> int:
     import uvicorn
-    from fastapi.routing import APIRoute
 
     served = _served(checkout)
     target = served.get(two_digits(args.number))
@@ -215,11 +214,12 @@ def _serve(args: argparse.Namespace, checkout: Checkout) -> int:
     app = made() if name == "create_app" else made
     with _bound(args.port) as sock:
         port = sock.getsockname()[1]
-        routes = [route for route in app.routes if isinstance(route, APIRoute)]
-        for route in routes:
-            methods = ",".join(sorted(route.methods or ()))
-            print(f"{methods:<6} {route.path:<24} {_summary(route)}".rstrip())
-        first = next(route.path for route in routes if "{" not in route.path)
+        paths = app.openapi()["paths"]  # app.routes has included routers as one entry each
+        for path, operations in paths.items():
+            for method, operation in operations.items():
+                said = operation.get("description", "").partition("\n")[0]
+                print(f"{method.upper():<6} {path:<24} {said}".rstrip())
+        first = next(path for path in paths if "get" in paths[path] and "{" not in path)
         print(f"\ncurl http://{HOST}:{port}{first}\n\n{target}, until Ctrl-C", flush=True)
         try:
             uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[sock])
@@ -236,12 +236,6 @@ def _served(checkout: Checkout) -> dict[str, str]:
         if importlib.util.find_spec(f"lab_apps.practices.{name}"):
             served[number] = f"lab_apps.practices.{name}:app"
     return served
-
-
-def _summary(route: Any) -> str:
-    """The first line of what the route says of itself."""
-    lines: list[str] = route.description.strip().splitlines()
-    return lines[0] if lines else ""
 
 
 def _bound(port: int) -> socket.socket:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -103,6 +105,15 @@ def in_def(hold_s: float = 0) -> str:
     return "def"
 
 
+@kinds.get("/burn")
+def burns(cpu_s: float) -> str:
+    """Uses that much CPU time on a pool thread."""
+    until = time.thread_time() + cpu_s
+    while time.thread_time() < until:
+        pass
+    return "burnt"
+
+
 @kinds.get("/async")
 async def in_async(hold_s: float = 0) -> str:
     """Blocks the loop."""
@@ -115,3 +126,51 @@ async def awaits(hold_s: float = 0) -> str:
     """Awaits."""
     await asyncio.sleep(hold_s)
     return "await"
+
+
+lifespans = 0
+
+
+@contextlib.asynccontextmanager
+async def counts_starts(_: FastAPI) -> AsyncIterator[None]:
+    """A lifespan that counts how often it has begun in this process."""
+    global lifespans
+    lifespans += 1
+    yield
+
+
+home = FastAPI(lifespan=counts_starts)
+
+
+@home.get("/async")
+async def loop_thread() -> list[int]:
+    """The process and the thread that its server's loop has."""
+    return [os.getpid(), threading.get_native_id()]
+
+
+@home.get("/def")
+def pool_thread() -> list[int]:
+    """The process, the pool's thread, lifespans begun, threads alive, descriptors open."""
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    mine = [os.getpid(), threading.get_native_id()]
+    return [*mine, lifespans, threading.active_count(), descriptors]
+
+
+twins = FastAPI()
+
+
+async def one_ms() -> str:
+    """Blocks the loop for a millisecond."""
+    time.sleep(0.001)  # noqa: ASYNC251
+    return "done"
+
+
+twins.get("/one", response_model=None)(one_ms)
+twins.get("/two", response_model=None)(one_ms)
+
+
+@twins.get("/slower", response_model=None)
+async def slower() -> str:
+    """Takes 1.5 times as long: the sleep, what it oversleeps, and the request itself."""
+    time.sleep(0.0016)  # noqa: ASYNC251
+    return "done"

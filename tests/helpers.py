@@ -186,6 +186,13 @@ def runs(pid: int) -> bool:
         return False
 
 
+def refuses(url: str) -> bool:
+    """Whether nothing listens there any more."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as sock:
+        return sock.connect_ex((host, int(port))) != 0
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
     """Whether the condition comes true in time."""
     deadline = time.monotonic() + timeout_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -35,3 +36,9 @@ def sleep_and_say(seconds: float) -> int:
     """Sleep, then return this process's id."""
     time.sleep(seconds)
     return os.getpid()
+
+
+def note(file: str) -> None:
+    """Append this process's id and whether its garbage collector is on."""
+    with open(file, "a") as notes:  # noqa: PTH123
+        notes.write(f"{os.getpid()} {gc.isenabled()}\n")

@@ -1,4 +1,4 @@
-"""Declarations that can be judged, and verdicts that say no more than the rounds allow."""
+"""Verdicts say no more than the rounds allow."""
 
 from __future__ import annotations
 
@@ -14,86 +14,12 @@ import numpy as np
 import pytest
 
 from lab_apps.instruments import claims, machine, sequential
-from lab_apps.instruments.claims import CLAIMS_FILE, Claim, Pair, Verdict, exact, judge, load
+from lab_apps.instruments.claims import CLAIMS_FILE, Claim, Pair, Verdict, exact, judge
+from lab_apps.instruments.trial import ROW, Trial
 
 RATIO = Claim("9.1", "ratio", "A says more than B.", "ms", "A", "B", theta=2.0, why_theta="why")
 ALIKE = dataclasses.replace(RATIO, id="9.2", kind="equivalence")
 EXACT = Claim("9.3", "exact", "Three.", "count", expected={"count": 3, "where": "loop"})
-
-GOOD = """
-[[claim]]
-id = "9.1"
-kind = "ratio"
-statement = "A says more than B."
-metric = "ms"
-a = "A"
-b = "B"
-theta = 2.0
-why_theta = "why"
-"""
-
-
-# Declarations.
-
-
-def test_what_is_declared_can_be_judged() -> None:
-    declared = load()
-    assert {"0.1", "0.2", "5.1", "5.2", "5.3"} <= set(declared)
-    for number, claim in declared.items():
-        assert claim.id == number
-        assert claim.statement.endswith(".")
-        assert claim.metric
-        assert (claim.kind == "exact") == bool(claim.expected)
-        assert (claim.kind == "exact") != bool(claim.why_theta)
-
-
-def test_a_good_declaration(tmp_path: Path) -> None:
-    file = tmp_path / "claims.toml"
-    file.write_text(GOOD)
-    assert load(file) == {"9.1": RATIO}
-
-
-@pytest.mark.parametrize(
-    ("break_it", "field"),
-    [
-        (lambda text: text.replace("theta = 2.0\n", "", 1), "theta"),
-        (lambda text: text.replace('why_theta = "why"\n', ""), "why_theta"),
-        (lambda text: text.replace('a = "A"\n', ""), "a"),
-        (lambda text: text.replace('b = "B"\n', ""), "b"),
-        (lambda text: text.replace('metric = "ms"\n', ""), "metric"),
-        (lambda text: text.replace('statement = "A says more than B."\n', ""), "statement"),
-        (lambda text: text.replace('kind = "ratio"\n', ""), "kind"),
-        (lambda text: text.replace('kind = "ratio"', 'kind = "ratoi"'), "ratoi"),
-        (lambda text: text.replace('kind = "ratio"', 'kind = "exact"'), "expected"),
-        (lambda text: text.replace('"ratio"\n', '"equivalence"\n').replace("2.0", "1.0"), "theta"),
-        (lambda text: text.replace('"ratio"\n', '"equivalence"\n').replace("2.0", "0.5"), "theta"),
-        (lambda text: text.replace("2.0", "-2.0"), "theta"),
-        (lambda text: text.replace("2.0", "nan"), "theta"),
-        (lambda text: text.replace("2.0", '"2"'), "theta"),
-        (lambda text: text + "thet = 3\n", "thet"),
-        (lambda text: text + "budget_s = 0\n", "budget_s"),
-        (lambda text: text + "budget_s = -5\n", "budget_s"),
-        (lambda text: text + GOOD, "twice"),
-    ],
-)
-def test_broken_declaration_is_named(
-    break_it: Callable[[str], str], field: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "claims.toml"
-    file.write_text(break_it(GOOD))
-    assert file.read_text() != GOOD
-    with pytest.raises(ValueError, match=r"claim 9\.1") as caught:
-        load(file)
-    assert field in str(caught.value)
-
-
-@pytest.mark.parametrize("number", ["", "5.", "5.x", "five", "5..3"])
-def test_a_claim_has_a_number(number: str, tmp_path: Path) -> None:
-    file = tmp_path / "claims.toml"
-    file.write_text(GOOD.replace('"9.1"', f'"{number}"'))
-    with pytest.raises(ValueError, match="number"):
-        load(file)
-
 
 # Exact claims.
 
@@ -299,6 +225,57 @@ def test_no_way_to_tell_a_busy_machine(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert len(list(untouched)) == 1000  # nothing was run
     assert exact(EXACT, EXACT.expected).outcome == "supported"
     assert exact(EXACT, {"count": 1}).outcome == "refuted"
+
+
+def check_needs_come_first(
+    judge: Callable[[Claim, Iterable[Pair]], Verdict], exact: Callable[..., Verdict]
+) -> None:
+    """Where the machine lacks what a claim needs, nothing is run and nothing else is said."""
+    for claim in (RATIO, ALIKE):
+        untouched = rounds(4)
+        verdict = judge(dataclasses.replace(claim, needs=["gil", "2 cores"]), untouched)
+        assert (verdict.outcome, verdict.reason) == ("not measurable here", "1 core, 2 needed")
+        assert len(list(untouched)) == 1000
+    needy = dataclasses.replace(EXACT, needs=["2 cores"])
+    for observed in (EXACT.expected, {"count": 1}):
+        verdict = exact(needy, observed, [failed_trial()])
+        assert (verdict.outcome, verdict.reason) == ("not measurable here", "1 core, 2 needed")
+        assert str(verdict) == "9.3 not measurable here"
+
+
+def failed_trial() -> Trial:
+    rows = np.zeros(1, dtype=ROW)
+    rows["error"] = "timeout"
+    return Trial(rows, ("one",), 1, 1.0, 0.0, 0.0)
+
+
+def test_machine_that_lacks_what_a_claim_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gil_enabled", lambda: True)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 1)
+    check_needs_come_first(judge, exact)
+
+
+def test_check_sees_needs_that_nobody_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gil_enabled", lambda: True)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 1)
+    with pytest.raises(AssertionError):
+        check_needs_come_first(lambda claim, pairs: judge(_needless(claim), pairs), exact)
+    with pytest.raises(AssertionError):
+        check_needs_come_first(judge, lambda claim, *seen: exact(_needless(claim), *seen))
+
+
+def _needless(claim: Claim) -> Claim:
+    return dataclasses.replace(claim, needs=())
+
+
+def test_machine_that_has_what_a_claim_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gil_enabled", lambda: True)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    needs = ["2 cores", "gil"]
+    assert judge(dataclasses.replace(RATIO, needs=needs), rounds(4)).outcome == "supported"
+    needy = dataclasses.replace(EXACT, needs=needs)
+    assert exact(needy, EXACT.expected).outcome == "supported"
+    assert exact(needy, {"count": 1}).outcome == "refuted"
 
 
 def test_verdict_tells_its_seed() -> None:

@@ -21,6 +21,9 @@ def printed(text: str) -> list[dict[str, str]]:
         ("5.3 supported\n", "5.3 inconclusive\n", ""),
         ("5.3 supported\n", "5.3 not measurable here\n", ""),
         ("5.3 inconclusive\n", "5.3 refuted\n", ""),
+        ("5.3 not measurable here\n", "5.3 supported\n", ""),
+        ("5.3 not measurable here\n", "5.3 refuted\n", ""),
+        ("5.3 not measurable here\n", "5.3 not measurable here\n", ""),
         (
             "5.3 supported\n",
             "5.2 supported\n",

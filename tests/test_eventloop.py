@@ -18,8 +18,8 @@ from lab_apps.instruments import load, machine
 from lab_apps.instruments.calibration import OK, create_app
 from lab_apps.instruments.eventloop import INTERVAL_S, Probe
 from lab_apps.instruments.schedule import closed
-from lab_apps.instruments.server import KEEP_ALIVE_S, Loop, Server, listener, serve
-from lab_apps.instruments.server import _ThreadServer as ThreadServer
+from lab_apps.instruments.server import Loop, Server, listener, serve
+from lab_apps.instruments.thread import KEEP_ALIVE_S, ThreadServer
 from lab_apps.instruments.wire import Stream
 
 INTERVAL_MS = INTERVAL_S * 1e3

@@ -111,6 +111,35 @@ def test_platform_with_proc() -> None:
     assert machine.why_no_timing() is None
 
 
+@pytest.mark.parametrize(
+    ("needs", "gil", "cores", "why"),
+    [
+        ([], True, 1, None),
+        (["gil"], True, 1, None),
+        (["gil"], False, 1, "this interpreter has no GIL"),
+        (["no gil"], False, 1, None),
+        (["no gil"], True, 1, "this interpreter has a GIL"),
+        (["2 cores"], True, 2, None),
+        (["2 cores"], True, 64, None),
+        (["2 cores"], True, 1, "1 core, 2 needed"),
+        (["2 cores", "gil"], False, 2, "this interpreter has no GIL"),
+        (["2 cores", "gil"], False, 1, "1 core, 2 needed"),
+        (["2 cores", "gil"], True, 2, None),
+    ],
+)
+def test_what_a_machine_lacks(
+    needs: list[str], gil: bool, cores: int, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "gil_enabled", lambda: gil)
+    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
+    assert machine.lacks(needs) == why
+
+
+def test_unknown_need() -> None:
+    with pytest.raises(KeyError, match="4 cores"):
+        machine.lacks(["4 cores"])
+
+
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs thread clocks")
 def test_cpu_of_a_thread() -> None:
     go, stop = threading.Event(), threading.Event()

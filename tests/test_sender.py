@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from helpers import BODY, OK, Reply, at_once, fault_server, kinds, response, stream
 
-from lab_apps.instruments import sender
+from lab_apps.instruments import sender, sources
 from lab_apps.instruments.claims import Claim, count_failed, exact
 from lab_apps.instruments.load import send
 from lab_apps.instruments.schedule import Schedule, closed, paced, poisson
@@ -153,14 +153,14 @@ def test_connection_lost_between_its_opening_and_the_request(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server may close a connection after it is made and before its request is written."""
-    whole = sender.Source.connect
+    whole = sources.Source.connect
 
-    async def connect(self: sender.Source) -> Connection:
+    async def connect(self: sources.Source) -> Connection:
         connection = await whole(self)
         connection.connection_lost(None)
         return connection
 
-    monkeypatch.setattr(sender.Source, "connect", connect)
+    monkeypatch.setattr(sources.Source, "connect", connect)
     with fault_server() as server:
         trial = in_process(SCHEDULES[model], server.url)
     check_whole(trial)
@@ -170,8 +170,8 @@ def test_connection_lost_between_its_opening_and_the_request(
 def test_an_open_stream_beyond_its_connections_is_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sender, "MAX_CONNECTIONS", 7)
-    monkeypatch.setattr(sender.Source, "first_connections", 3)
+    monkeypatch.setattr(sources, "MAX_CONNECTIONS", 7)
+    monkeypatch.setattr(sources, "FIRST_CONNECTIONS", 3)
     with fault_server(lambda number: Reply(after_s=0.1 if number else 0)) as server:
         trial = in_process(at_once(COUNT), server.url, 5)
     check_whole(trial)
@@ -196,7 +196,7 @@ def test_connection_close_is_no_error(model: str, reply: Reply) -> None:
 
 def test_idle_connection_closed_by_the_server_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An open stream meets connections that went while nothing was in flight."""
-    monkeypatch.setattr(sender.Source, "first_connections", 3)
+    monkeypatch.setattr(sources, "FIRST_CONNECTIONS", 3)
     with fault_server(lambda _: Reply(then="close")) as server:
         trial = in_process(paced(20, 10 / 20), server.url, 5)
     check_whole(trial, 10)
@@ -386,13 +386,13 @@ def test_open_loop_sends_exactly_its_schedule(seed: int) -> None:
 
 def test_response_is_timed_from_the_intended_instant(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends 30 ms late says so in the response, and not in the service time."""
-    whole = sender.OpenSource.fire
+    whole = sources.OpenSource.fire
 
-    def late(self: sender.OpenSource, intended_ns: int) -> None:
+    def late(self: sources.OpenSource, intended_ns: int) -> None:
         time.sleep(0.03)
         whole(self, intended_ns)
 
-    monkeypatch.setattr(sender.OpenSource, "fire", late)
+    monkeypatch.setattr(sources.OpenSource, "fire", late)
     with fault_server() as server:
         trial = in_process(paced(20, 0.25), server.url)
     check_whole(trial, 5)
@@ -435,14 +435,14 @@ def test_failed_requests_support_no_verdict() -> None:
 
 
 def test_check_sees_a_lost_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sender.Source.record
+    whole = sources.Source.record
 
-    def forgetful(self: sender.Source, c: Connection, error: str, *rest: int) -> None:
+    def forgetful(self: sources.Source, c: Connection, error: str, *rest: int) -> None:
         whole(self, c, error, *rest)
         if error == "closed":
             self.rows.pop()
 
-    monkeypatch.setattr(sender.Source, "record", forgetful)
+    monkeypatch.setattr(sources.Source, "record", forgetful)
     with fault_server(lambda number: Reply((), "close") if number in FAULTY else OK) as server:
         trial = in_process(SCHEDULES["open"], server.url)
     with pytest.raises(AssertionError):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,22 +14,12 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from helpers import (
-    TESTS,
-    children,
-    interrupted,
-    needs_proc,
-    no_leftovers,
-    runs,
-    wait_until,
-)
+from helpers import TESTS, interrupted, needs_proc, no_leftovers, refuses, wait_until
 from targets import OwnError
 
-from lab_apps.instruments import load, server
-from lab_apps.instruments.calibration import OK
-from lab_apps.instruments.child import ChildError
+from lab_apps.instruments import load, server, thread
 from lab_apps.instruments.schedule import closed
-from lab_apps.instruments.server import listener, serve
+from lab_apps.instruments.server import Server, listener, serve
 from lab_apps.instruments.wire import Stream
 
 LOOPS: tuple[server.Loop, ...] = ("auto", "asyncio")
@@ -48,13 +33,6 @@ def _apps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def get(url: str) -> Any:
     return httpx.get(url, timeout=20).json()
-
-
-def refuses(url: str) -> bool:
-    """Whether nothing listens there any more."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.socket() as sock:
-        return sock.connect_ex((host, int(port))) != 0
 
 
 def serve_and_use(loop: server.Loop = "auto") -> None:
@@ -181,23 +159,27 @@ def test_readings_need_a_probe() -> None:
         one.readings()
 
 
-@needs_proc
-def test_server_in_a_process() -> None:
-    with no_leftovers():
-        with serve("apps:kinds", where="process", tokens=3, probe=True) as one:
-            stream = Stream("def", "/def?hold_s=0.03", closed(5, requests=15), b'"def"')
-            before = one.loop_cpu_s()
-            load.send(one.url, stream)
-            assert one.readings().tokens.max() == 3
-            after = one.loop_cpu_s()
-            assert before is not None
-            assert after is not None
-            assert after > before
-            waited = one.run_queue_wait_s()
-            assert waited is not None
-            assert waited >= 0
-        assert refuses(one.url)
-        load._worker.close()
+def check_cpu_of_the_pool_is_seen(where: Any, cpu_s: Callable[[Server], float | None]) -> None:
+    """0.2 s on a pool thread are in the process's CPU time, and no second of waiting is."""
+    with serve("apps:kinds", where=where) as one:
+        before_s = cpu_s(one)
+        assert get(one.url + "/burn?cpu_s=0.2") == "burnt"
+        assert get(one.url + "/def?hold_s=0.3") == "def"
+        after_s = cpu_s(one)
+    assert before_s is not None
+    assert after_s is not None
+    assert 0.2 <= after_s - before_s < 0.45
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_cpu_of_all_threads(where: Any) -> None:
+    check_cpu_of_the_pool_is_seen(where, lambda one: one.cpu_s())
+
+
+@pytest.mark.parametrize("broken", [lambda one: one.loop_cpu_s(), lambda _: time.monotonic()])
+def test_check_sees_other_clocks(broken: Callable[[Server], float | None]) -> None:
+    with pytest.raises(AssertionError):
+        check_cpu_of_the_pool_is_seen("process", broken)
 
 
 def test_numbers_after_the_end() -> None:
@@ -228,9 +210,9 @@ def test_hundred_servers_leave_nothing() -> None:
 
 @needs_proc
 def test_check_sees_a_server_that_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop = server._ThreadServer.stop
-    kept: list[server._ThreadServer] = []
-    monkeypatch.setattr(server._ThreadServer, "stop", lambda self: kept.append(self))
+    stop = thread.ThreadServer.stop
+    kept: list[thread.ThreadServer] = []
+    monkeypatch.setattr(thread.ThreadServer, "stop", lambda self: kept.append(self))
     with pytest.raises(AssertionError, match="left behind"), no_leftovers(within_s=0.1):
         serve_and_use()
     stop(kept[0])
@@ -284,14 +266,14 @@ def test_lifespan_that_raises_at_shutdown(where: Any) -> None:
 
 @needs_proc
 def test_lifespan_that_hangs_at_startup(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "START_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(thread, "START_TIMEOUT_S", 0.2)
     with no_leftovers(), pytest.raises(TimeoutError, match="started"), serve(apps.startup_hangs):
         pytest.fail("the block must not run")
 
 
 @needs_proc
 def test_lifespan_that_hangs_at_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "STOP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(thread, "STOP_TIMEOUT_S", 0.5)
     with no_leftovers(), pytest.raises(TimeoutError, match="ended"), serve(apps.shutdown_hangs):
         pass
 
@@ -310,166 +292,3 @@ def test_server_thread_that_dies_says_why(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(uvicorn.Server, "run", broken)
     with no_leftovers(), pytest.raises(OwnError, match="no loop"), serve(apps.bare):
         pytest.fail("the block must not run")
-
-
-# Handlers that are at work when the server is stopped.
-
-
-def stop_while(route: str, hold_s: float) -> float:
-    """Seconds that a server takes to stop while that route is at work on one request."""
-    begun = threading.Event()
-    app = FastAPI()
-
-    @app.get("/async")
-    async def in_async() -> None:
-        begun.set()
-        time.sleep(hold_s)  # noqa: ASYNC251
-
-    @app.get("/def")
-    def in_def() -> None:
-        begun.set()
-        time.sleep(hold_s)
-
-    @app.get("/await")
-    async def awaits() -> None:
-        begun.set()
-        await asyncio.sleep(hold_s)
-
-    with socket.socket() as client:
-        try:
-            with serve(app) as one:
-                host, port = one.url.removeprefix("http://").split(":")
-                client.connect((host, int(port)))
-                client.sendall(f"GET /{route} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                assert begun.wait(5)
-                ending = time.monotonic()
-        finally:
-            took_s = time.monotonic() - ending
-    assert refuses(one.url)
-    return took_s
-
-
-@needs_proc
-@pytest.mark.parametrize(
-    ("route", "hold_s", "least_s", "most_s"),
-    [
-        ("async", 0.5, 0.4, 2),  # nothing can stop it: it is waited for
-        ("def", 0.5, 0.4, 2),
-        ("await", 0.5, 0.4, 2),
-        ("await", 60, 0.5, 4),  # cancelled after the time of grace
-        ("def", 1.2, 0.5, 4),  # a thread ends by itself; the server does not wait for it
-    ],
-)
-def test_stop_while_a_handler_works(
-    route: str, hold_s: float, least_s: float, most_s: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "GRACE_S", 0.6)
-    with no_leftovers():
-        assert least_s < stop_while(route, hold_s) < most_s
-
-
-@needs_proc
-def test_handler_that_blocks_too_long_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the server ends in good order when it is through."""
-    monkeypatch.setattr(server, "STOP_TIMEOUT_S", 0.2)
-    with no_leftovers(within_s=5), pytest.raises(TimeoutError, match="restart the kernel"):
-        stop_while("async", 1.4)
-
-
-# Interrupts.
-
-
-@needs_proc
-@pytest.mark.parametrize("where", ["thread", "process"])
-def test_interrupt_under_load(where: Any) -> None:
-    """A server that is stopped, and a worker that can be used again."""
-    endless = Stream("endless", "/wait/5", closed(4, seconds=60), OK)
-    with no_leftovers():
-        with contextlib.suppress(KeyboardInterrupt), serve(CALIBRATION, where=where) as one:
-            load.send(one.url, Stream("one", "/null", closed(1, requests=1), OK))
-            pid = load.worker_pid()
-            with interrupted(0.3):
-                load.send(one.url, endless)
-            raise KeyboardInterrupt  # as it would have gone on
-        assert pid is not None
-        assert not runs(pid)
-        assert load.worker_pid() is None
-        assert refuses(one.url)
-    with serve(CALIBRATION, where=where) as one:
-        trial = load.send(one.url, Stream("one", "/null", closed(4, requests=100), OK))
-    assert trial.errors == {}
-    assert len(trial.rows) == 100
-    load._worker.close()
-
-
-@needs_proc
-def test_interrupt_while_asking_a_server_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends the server; the block ends with the interrupt, not with another error."""
-
-    def interrupt(*_: object) -> bool:
-        signal.raise_signal(signal.SIGINT)
-        return False
-
-    def ask() -> None:
-        with serve(CALIBRATION, where="process") as one, monkeypatch.context() as patch:
-            patch.setattr("multiprocessing.connection.Connection.poll", interrupt)
-            one.readings()
-
-    with no_leftovers(), pytest.raises(KeyboardInterrupt):
-        ask()
-
-
-@needs_proc
-def test_server_process_that_is_killed() -> None:
-
-    def kill() -> None:
-        load._worker.close()
-        with serve(CALIBRATION, where="process") as one:
-            (pid,) = children(os.getpid())
-            os.kill(pid, signal.SIGKILL)
-            assert wait_until(lambda: not runs(pid), 5)
-            trial = load.send(one.url, Stream("one", "/null", closed(2, requests=10), OK))
-            assert trial.errors == {"refused": 10}
-            load._worker.close()
-
-    with no_leftovers(), pytest.raises(ChildError, match="ended"):
-        kill()
-
-
-# A parent that is killed.
-
-PARENT = f"""
-import sys, time
-sys.path.insert(0, {str(TESTS)!r})
-from lab_apps.instruments import load
-from lab_apps.instruments.schedule import closed
-from lab_apps.instruments.server import serve
-from lab_apps.instruments.wire import Stream
-with serve("apps:kinds", where="process") as one:
-    load.send(one.url, Stream("s", "/async", closed(4, requests=8), b'"async"'))
-    print(one._child.pid, load.worker_pid(), one.url, flush=True)
-    {{last}}
-    time.sleep(60)
-"""
-LASTS = {
-    "idle": "pass",
-    "under load": "load.send(one.url, Stream('s', '/def', closed(4, seconds=60), b'\"def\"'))",
-    "loop blocked": "load.send(one.url, Stream('s', '/async?hold_s=60', closed(1, requests=1)))",
-}
-
-
-@needs_proc
-@pytest.mark.parametrize("last", LASTS)
-def test_nothing_outlives_a_killed_parent(last: str) -> None:
-    script = PARENT.format(last=LASTS[last])
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    try:
-        assert parent.stdout is not None
-        server_pid, worker_pid, url = parent.stdout.readline().split()
-        pids = {int(server_pid), int(worker_pid)}
-        assert children(parent.pid) == pids
-        time.sleep(0.2)
-    finally:
-        parent.kill()
-        parent.communicate()
-    assert wait_until(lambda: refuses(url) and not any(runs(pid) for pid in pids), 2)

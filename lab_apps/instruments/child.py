@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,10 +67,14 @@ class Child:
         return value
 
     def close(self) -> None:
-        """End the child at once. Safe to call twice, and before it has been started."""
+        """End the child, and what it has started, at once.
+
+        Safe to call twice, and before it has been started.
+        """
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
+            with contextlib.suppress(OSError):  # none of them is left
+                os.killpg(process.pid, signal.SIGKILL)  # its session's, so not ours
             process.wait()
             assert process.stdin is not None
             process.stdin.close()

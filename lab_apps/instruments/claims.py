@@ -6,7 +6,7 @@ import math
 import re
 import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -29,7 +29,8 @@ class Claim:
 
     `expected` belongs to an exact claim; a list of two numbers in it means from .. to. `theta` and
     `why_theta` belong to the others: a ratio claim says that a/b > theta, an equivalence claim that
-    1/theta < a/b < theta.
+    1/theta < a/b < theta. `needs` says what the machine must have for the claim to make sense, in
+    the words of `machine.NEEDS`: "gil", "no gil", "2 cores", "2 idle cores".
     """
 
     id: str
@@ -42,6 +43,7 @@ class Claim:
     theta: float = 0.0
     why_theta: str = ""
     budget_s: float = 30.0
+    needs: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for a claim that could not be judged."""
@@ -52,9 +54,7 @@ class Claim:
         elif self.kind in ("ratio", "equivalence"):
             missing = [name for name in ("a", "b", "theta", "why_theta") if not getattr(self, name)]
         else:
-            raise ValueError(
-                f"claim {self.id}: kind {self.kind!r} is not exact, ratio, equivalence"
-            )
+            raise ValueError(f"claim {self.id}: {self.kind!r} is not exact, ratio, equivalence")
         if missing:
             raise ValueError(f"claim {self.id} ({self.kind}) lacks {', '.join(missing)}")
         least = {"exact": None, "ratio": 0, "equivalence": 1}[self.kind]
@@ -67,6 +67,8 @@ class Claim:
                     f"claim {self.id} ({self.kind}): {name} must be a number above {above},"
                     f" not {value!r}"
                 )
+        if not set(self.needs) <= machine.NEEDS.keys():
+            raise ValueError(f"claim {self.id}: needs {self.needs!r}, not of {[*machine.NEEDS]}")
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,10 @@ def exact(claim: Claim, observed: Mapping[str, Any], trials: Iterable[Trial] = (
     """Supported where `observed` equals what was declared, refuted where it doesn't.
 
     Counts, types and orders need no statistics. Inconclusive where a request of the `trials`
-    failed that was not meant to.
+    failed that was not meant to, not measurable here where the machine lacks what the claim needs.
     """
+    if not_here := machine.lacks(claim.needs):
+        return _verdict(claim, "not measurable here", not_here, {})
     failed = count_failed(trials)
     if failed:
         return _verdict(claim, "inconclusive", f"requests failed: {failed}", {"failed": failed})
@@ -147,12 +151,12 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
     lies on theta. An equivalence is two such tests, against theta and 1/theta (TOST, D. J.
     Schuirmann, 1987): supported when both decide inward, refuted when either decides outward.
     Inconclusive after 40 rounds, after the claim's budget, or when a request failed; not
-    measurable here where the platform can't tell a busy machine from an idle one, or more than 30%
-    of the rounds were disturbed. `seed` is the one that the rounds were drawn from, kept on record.
+    measurable here where the machine lacks what the claim needs, the platform can't tell a busy
+    machine from an idle one, or more than 30% of the rounds were disturbed. `seed` is the one that
+    the rounds were drawn from, kept on record.
     """
-    no_timing = machine.why_no_timing()
-    if no_timing:
-        return _verdict(claim, "not measurable here", no_timing, {})
+    if not_here := machine.lacks(claim.needs) or machine.why_no_timing():
+        return _verdict(claim, "not measurable here", not_here, {})
     begun = time.monotonic()
     kept: list[Pair] = []
     rejected: list[str] = []
@@ -178,6 +182,8 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
         if time.monotonic() - begun > claim.budget_s:
             reason = f"undecided after {claim.budget_s} s"
             break
+    if not_here := machine.lacks(claim.needs):  # what was idle before may be busy since
+        outcome, reason = "not measurable here", not_here
     if not failed and len(rejected) > INVALID_SHARE * (len(kept) + len(rejected)):
         outcome = "not measurable here"
         reason = f"{len(rejected)} of {len(kept) + len(rejected)} rounds disturbed: {rejected[-1]}"

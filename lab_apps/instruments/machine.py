@@ -9,11 +9,14 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 PROC = Path("/proc")
 DESCRIPTORS = 4096
+IDLE_CORES = 1.5  # from which on two count as idle: a process that burns one leaves 1.0 of 2
+IDLE_WINDOW_S = 0.15
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx")
 
@@ -65,6 +68,59 @@ def why_no_timing() -> str | None:
     if run_queue_wait_s(os.getpid(), threading.get_native_id()) is None:
         return f"{platform.system()} does not say how long a thread waits for a core (no schedstat)"
     return None
+
+
+# What a claim may need, and how a machine that lacks it says so ("" where it has it).
+NEEDS: Mapping[str, Callable[[], str]] = {
+    "gil": lambda: "" if gil_enabled() else "this interpreter has no GIL",
+    "no gil": lambda: "this interpreter has a GIL" if gil_enabled() else "",
+    "2 cores": lambda: "1 core, 2 needed" if usable_cores() < 2 else "",
+    "2 idle cores": lambda: _too_few_idle(),
+}
+
+
+def lacks(needs: Iterable[str]) -> str | None:
+    """Why this machine does not meet `needs`, with the value seen; None where it meets them all.
+
+    Raises KeyError for a word that is not in `NEEDS`.
+    """
+    return next((why for why in [NEEDS[need]() for need in needs] if why), None)
+
+
+def idle_cores() -> float | None:
+    """How many of the usable cores were idle in the last 0.15 s, e.g. 1.9; None if not told.
+
+    Time that something waited for a disk counts as idle. From /proc/stat (proc_stat(5)).
+    """
+    before_s = _idle_s()
+    begun = time.perf_counter()
+    time.sleep(IDLE_WINDOW_S)
+    after_s, seconds = _idle_s(), time.perf_counter() - begun
+    return None if before_s is None or after_s is None else (after_s - before_s) / seconds
+
+
+def _idle_s() -> float | None:
+    """Seconds that the usable cores have been idle since the start, added up."""
+    usable = (
+        {f"cpu{core}" for core in os.sched_getaffinity(0)}
+        if hasattr(os, "sched_getaffinity")
+        else set()
+    )
+    try:
+        lines = [line.split() for line in (PROC / "stat").read_text().splitlines()]
+    except OSError:
+        return None
+    ticks = sum(int(line[4]) + int(line[5]) for line in lines if line[0] in usable)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _too_few_idle() -> str:
+    if usable_cores() < 2:
+        return "1 core, 2 needed"
+    idle = idle_cores()
+    if idle is None:
+        return f"{platform.system()} does not say whether cores are idle"
+    return "" if idle >= IDLE_CORES else f"{idle:.1f} of {usable_cores()} cores idle, 2 needed"
 
 
 def allow_descriptors() -> None:

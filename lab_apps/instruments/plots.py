@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from lab_apps.instruments import machine
-from lab_apps.instruments.eventloop import Readings
-from lab_apps.instruments.queueing import long_run_waits
 from lab_apps.instruments.trial import Trial
-from lab_apps.instruments.victims import DELAYED_MS, Alone, Beside
 
 # Okabe and Ito's palette; every series also has a marker of its own.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -46,7 +44,9 @@ def show(fig: Figure, *, title: str, caption: str, alt: str) -> None:
     display(Image(png.getvalue(), format="png", alt=alt))  # type: ignore[no-untyped-call]
 
 
-def conditions(loop: str, model: str, trials: Sequence[Trial], not_shown: str) -> str:
+def conditions(
+    loop: str, model: str, trials: Sequence[Trial], not_shown: str, *, workers: str = "1 worker"
+) -> str:
     """The caption: versions, loop, workers, cores, `model` of the load, n, failures, limits."""
     n = sum(len(trial.rows) for trial in trials)
     failed = sum(sum(trial.errors.values()) for trial in trials)
@@ -54,125 +54,10 @@ def conditions(loop: str, model: str, trials: Sequence[Trial], not_shown: str) -
     gil = "" if machine.gil_enabled() else ", no GIL"
     return (
         f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, uvicorn {have['uvicorn']}"
-        f" on {loop}, 1 worker, {machine.usable_cores()} cores; {model}; n = {n:,} requests,"
+        f" on {loop}, {workers}, {machine.usable_cores()} cores; {model}; n = {n:,} requests,"
         f" {failed:,} failed."
         f" Not shown: {not_shown}"
     )
-
-
-def timeline(columns: Sequence[tuple[str, Trial, Readings]]) -> Figure:
-    """For each column a bar per request, from its intended instant to its answer, and loop delay.
-
-    The trials have the streams "blocker" and "victim"; the readings are those of their server.
-    """
-    fig = figure(8, 5)
-    axes = fig.subplots(2, len(columns), sharex=True, sharey="row", height_ratios=[3, 1])
-    for column, (label, trial, readings) in enumerate(columns):
-        bars, delay = axes[0][column], axes[1][column]
-        order = np.argsort(trial.rows["intended_ns"], kind="stable")
-        start_ms, end_ms = trial.at_s("intended") * 1e3, trial.at_s("done") * 1e3
-        for stream, colour, width in (("victim", GREY, 1.6), ("blocker", COLOURS[column], 3.5)):
-            index = trial.streams.index(stream)
-            rank = [i for i, row in enumerate(order) if trial.rows["stream"][row] == index]
-            rows = order[rank]
-            bars.hlines(rank, start_ms[rows], end_ms[rows], color=colour, lw=width, label=stream)
-            bars.plot(end_ms[rows], rank, "|", color=colour, ms=4)
-        bars.invert_yaxis()
-        bars.set_title(label, fontsize=10, color=COLOURS[column])
-        seen = readings.since(trial.start_ns, trial.seconds)
-        delay.plot(
-            (seen.at_ns - trial.start_ns) / 1e6, seen.delay_ms, ".-", color=COLOURS[column], ms=3
-        )
-        delay.set_xlabel("ms since the start", fontsize=9)
-        bars.legend(fontsize=8, loc="lower left", frameon=False)
-    axes[0][0].set_ylabel("requests, in order of arrival", fontsize=9)
-    axes[1][0].set_ylabel("loop delay, ms", fontsize=9)
-    return fig
-
-
-def utilisation_law(
-    null: Alone,
-    measured: Mapping[str, Sequence[Beside]],
-    *,
-    hold_ms: float,
-    victim_rate: float,
-    percentiles: tuple[float, ...] = (50, 95, 99),
-) -> Figure:
-    """Left: the victim's percentiles against ρ, the queue's as lines. Right: the share delayed.
-
-    `measured` maps a label to its points; the first is the variant that blocks. Lines are the queue
-    in the long run, crosses the queue for exactly the instants that were sent; both take the null
-    arm's responses and the loop's own cost as inputs, and nothing from the points.
-    """
-    fig = figure(9, 4.6)
-    left, right = fig.subplots(1, 2, width_ratios=[3, 2])
-    blocking, *_ = measured.values()
-    rhos, predicted = _long_run(null, hold_ms, victim_rate)
-    for index, percentile in enumerate(percentiles):
-        colour = COLOURS[index]
-        left.plot(rhos, [np.percentile(ms, percentile) for ms in predicted], color=colour, lw=1.2)
-        edge = 1 - percentile / 100
-        left.axvline(edge, color=colour, lw=0.7, ls=":")
-        left.annotate(
-            f"{edge:.0%}",
-            (edge, 0.01),
-            xycoords=("data", "axes fraction"),
-            fontsize=7,
-            color=colour,
-        )
-        for series, points in enumerate(measured.values()):
-            left.plot(
-                [point.rho for point in points],
-                [np.percentile(point.victim_ms, percentile) for point in points],
-                MARKERS[series],
-                color=colour,
-                mfc=colour if series == 0 else "none",
-                ms=6 if series == 0 else 5,
-                label=f"p{percentile:g}" if series == 0 else None,
-            )
-        exact = [np.percentile(point.predicted_ms, percentile) for point in blocking]
-        left.plot([point.rho for point in blocking], exact, "x", color="black", ms=4)
-    _log_axes(left)
-    left.set_xlabel("ρ = rate × hold of the blocking route", fontsize=9)
-    left.set_ylabel("victim's response, ms", fontsize=9)
-    for series, label in enumerate(measured):
-        fill = GREY if series == 0 else "none"
-        left.plot([], [], MARKERS[series], color=GREY, mfc=fill, ms=6, label=f"beside {label}")
-    left.plot([], [], "x", color="black", ms=4, label="predicted for these instants")
-    left.plot([], [], "-", color=GREY, lw=1.2, label="predicted in the long run")
-    left.legend(fontsize=7.5, frameon=False, loc="upper left")
-    edge_ms = null.floor_ms + DELAYED_MS
-    shares = [float(np.mean(ms > edge_ms)) for ms in predicted]
-    right.plot(rhos, shares, color="black", lw=1.2, label="predicted in the long run")
-    right.plot(rhos, rhos, color=GREY, lw=0.8, ls=":", label="ρ itself")
-    for series, (label, points) in enumerate(measured.items()):
-        right.plot(
-            [point.rho for point in points],
-            [max(point.delayed, 0.001) for point in points],
-            MARKERS[series],
-            color=COLOURS[3 + series],
-            label=f"beside {label}",
-        )
-    _log_axes(right)
-    right.set_ylim(0.0008, 1.3)
-    right.set_xlabel("ρ", fontsize=9)
-    right.set_ylabel(f"share of victims delayed by over {DELAYED_MS:g} ms", fontsize=9)
-    right.legend(fontsize=7.5, frameon=False, loc="upper left")
-    return fig
-
-
-def _long_run(
-    null: Alone, hold_ms: float, victim_rate: float
-) -> tuple[list[float], list[npt.NDArray[np.float64]]]:
-    """Values of ρ that the loop can keep up with, and the responses predicted at each, in ms."""
-    rhos: list[float] = []
-    predicted: list[npt.NDArray[np.float64]] = []
-    for rho in np.geomspace(0.003, 0.93, 36):
-        waits_ms = long_run_waits(rho, hold_ms, victim_rate / 1e3, null.own_ms)
-        if len(waits_ms):
-            rhos.append(float(rho))
-            predicted.append(null.added_to(waits_ms))
-    return rhos, predicted
 
 
 def against_prediction(
@@ -183,29 +68,48 @@ def against_prediction(
     xlabel: str,
     ylabel: str,
     log: bool = True,
+    level: float | None = None,
+    flip: tuple[float, float] | None = None,
 ) -> Figure:
     """Every raw value of `measured[label][at]`, and the prediction of the same label as a line.
 
-    `x` are the values to draw predictions at; those that were measured get a tick.
+    A prediction with a label of its own is drawn in black. `x` are the values to draw predictions
+    at; those that were measured get a tick. `level` is a value of interest, drawn across, and
+    `flip` the interval in which the curve crosses it.
     """
     fig = figure(8, 4)
     axes = fig.subplots()
-    ticks: set[float] = set()
+    if level is not None:
+        axes.axhline(level, color=GREY, lw=0.8, ls=":")
+    if flip is not None:
+        axes.axvspan(*flip, color=COLOURS[5], alpha=0.35, lw=0)
+        axes.annotate(
+            f"{flip[0]:.2g} … {flip[1]:.2g}",
+            (flip[1], 0.96),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            va="top",
+        )
+    for label, line in predicted.items():
+        own = label not in measured
+        colour = "black" if own else COLOURS[list(measured).index(label)]
+        axes.plot(x, [line(value) for value in x], color=colour, lw=1, label=label if own else None)
     for index, (label, groups) in enumerate(measured.items()):
-        colour = COLOURS[index]
-        if label in predicted:
-            line = [predicted[label](value) for value in x]
-            axes.plot(x, line, "-", color=colour, lw=1, label=f"{label}, predicted")
         at = [value for value, group in groups.items() for _ in group]
         values = [value for group in groups.values() for value in group]
+        colour = COLOURS[index]
         axes.plot(at, values, MARKERS[index], color=colour, ms=5, mfc="none", label=label)
-        ticks |= set(groups)
+    if predicted.keys() & measured.keys():
+        axes.plot([], [], color=GREY, lw=1, label="lines: predicted")
     if log:
-        _log_axes(axes)
+        log_axes(axes)
     labels: dict[float, str] = {}  # no two so close that they would overlap
-    for value in sorted(ticks):
-        if not labels or not log or value > 1.1 * max(labels):
-            labels[value] = f"{value:g}"
+    everywhere = sorted({value for groups in measured.values() for value in groups})
+    gap = 0.04 * (everywhere[-1] - everywhere[0])
+    for value in everywhere:
+        before = max(labels, default=None)
+        if before is None or value > (1.15 * before if log else before + gap):
+            labels[value] = f"{value:.2g}" if value < 10 else f"{value:g}"
     axes.set_xticks(list(labels), list(labels.values()))
     axes.set_xlabel(xlabel, fontsize=9)
     axes.set_ylabel(ylabel, fontsize=9)
@@ -235,6 +139,51 @@ def by_name(values: Mapping[str, float], *, truth: float, xlabel: str) -> Figure
     return fig
 
 
+def strip(values: Mapping[str, npt.NDArray[np.float64]], *, xlabel: str) -> Figure:
+    """Every value as a dot on a log axis, a line for each name, and the median as a bar."""
+    fig = figure(8, 0.9 + 0.42 * len(values))
+    axes = fig.subplots()
+    spread = np.random.default_rng(0)
+    for rank, group in enumerate(values.values()):
+        colour = COLOURS[rank % len(COLOURS)]
+        heights = rank + spread.uniform(-0.25, 0.25, len(group))
+        axes.plot(group, heights, ".", color=colour, ms=3, alpha=0.6)
+        middle = float(np.median(group))
+        axes.plot([middle, middle], [rank - 0.38, rank + 0.38], "-", color="black", lw=1.5)
+        axes.annotate(
+            f"{middle:.2g}", (middle, rank - 0.38), (3, 1), textcoords="offset points", fontsize=8
+        )
+    axes.set_yticks(range(len(values)), list(values), fontsize=9)
+    axes.set_ylim(len(values) - 0.4, -0.7)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.grid(True, axis="x", lw=0.3, color="#cccccc")
+    axes.set_xlabel(xlabel, fontsize=9)
+    return fig
+
+
+def matrix(counts: Mapping[str, Mapping[str, int]], *, of: int, xlabel: str, ylabel: str) -> Figure:
+    """A cell for each row and column with its count out of `of`; dark where nothing was."""
+    rows, columns = list(counts), list(next(iter(counts.values())))
+    fig = figure(8, 1.1 + 0.36 * len(rows))
+    axes = fig.subplots()
+    shares = np.array([[counts[row][column] / of for column in columns] for row in rows])
+    axes.imshow(shares, cmap="cividis", vmin=-0.2, vmax=1.4, aspect="auto")
+    for y, row in enumerate(rows):
+        for x, column in enumerate(columns):
+            said = f"{counts[row][column]} of {of}"
+            colour = "white" if shares[y, x] < 0.53 else "black"  # equally legible there
+            axes.text(x, y, said, ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(columns)), columns, fontsize=9)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    return fig
+
+
 def deviation(
     measured: Mapping[float, Sequence[float]], predicted: Callable[[float], float]
 ) -> float:
@@ -242,10 +191,19 @@ def deviation(
     return max(abs(float(np.median(g)) / predicted(at) - 1) for at, g in measured.items())
 
 
-def _log_axes(axes: Axes) -> None:
+def log_axes(axes: Axes) -> None:
+    """Both axes logarithmic, with plain numbers and a light grid."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if _narrow(*axis.get_view_interval()) else (1,))
+        )
         axis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.grid(True, which="major", lw=0.3, color="#cccccc")
+
+
+def _narrow(low: float, high: float) -> bool:
+    """Whether an axis spans less than two decades, so that powers of ten would be too few."""
+    return high < 100 * low

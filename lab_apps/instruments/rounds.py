@@ -1,14 +1,13 @@
-"""Rounds for a verdict: both arms in coin-flip order against a server started for that round."""
+"""Rounds for a verdict: every arm in coin-flip order against a server started for that round."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from lab_apps.instruments.claims import Pair, count_failed
 from lab_apps.instruments.notebook import Progress
@@ -16,6 +15,8 @@ from lab_apps.instruments.server import Server
 from lab_apps.instruments.trial import Trial
 
 MAX_WAIT_S = 0.06  # 20% of a burst of 0.3 s
+
+Start: TypeAlias = Callable[[], AbstractContextManager[Server]]
 
 
 class HasTrial(Protocol):
@@ -31,50 +32,69 @@ Result = TypeVar("Result", bound=HasTrial)
 
 
 @dataclass(frozen=True)
-class Round(Generic[Result]):
-    """What both arms gave in one round, and what spoils it (see `claims.Pair`)."""
+class Measured(Generic[Result]):
+    """What one arm gave in one round, and "" or what disturbed the machine meanwhile."""
 
-    a: Result
-    b: Result
-    failed: Mapping[str, int]
-    invalid: str
+    result: Result
+    disturbed: str
 
 
 class Rounds(Generic[Result]):
-    """Rounds of two arms, run when they are asked for and kept, so that claims can share them.
+    """Rounds of named arms, run when they are asked for and kept, so that claims can share them.
 
     A server is started anew for every round: what differs between starts (memory layout, ports,
     the pool's threads) is then drawn again each time and can't pass for an effect. The order of the
-    arms is a coin's, so that drift of the machine is as likely to help one arm as the other. Arms
-    are called with the server and the round's number; both draw their schedule from it, with `seed`
-    as the origin. A round in which the server's loop or the client was ready to run and had no core
-    for more than `max_wait_s` in either arm, warm-up included, doesn't count; the limit is the same
-    for both arms.
+    arms is a coin's, so that drift of the machine is as likely to help one arm as another. Arms
+    are called with the server and the round's number; all draw their schedule from it, with `seed`
+    as the origin. An arm is disturbed where the server's loop or the client was ready to run and
+    had no core for more than `max_wait_s` in it, warm-up included; the limit is the same for all.
     """
 
     def __init__(
         self,
-        server: Callable[[], AbstractContextManager[Server]],
-        a: Callable[[Server, int], Result],
-        b: Callable[[Server, int], Result],
+        server: Start | Mapping[str, Start],
+        arms: Mapping[str, Callable[[Server, int], Result]],
         *,
-        server_b: Callable[[], AbstractContextManager[Server]] | None = None,
         max_wait_s: float = MAX_WAIT_S,
         seed: int | None = None,
     ) -> None:
-        """`server` serves both arms, or arm a alone where arm b needs a `server_b` of its own.
+        """`server` starts the one that all arms of a round share, or maps each arm to its own.
 
-        Without a `seed` each instance draws one; the attribute `seed` tells which.
+        An arm's own server runs for that arm alone. Without a `seed` each instance draws one; the
+        attribute `seed` tells which. Raises ValueError where arms and servers differ in names.
         """
-        self._servers, self._arms = (server, server_b or server), (a, b)
-        self._shared = server_b is None
+        if isinstance(server, Mapping) and server.keys() != arms.keys():
+            raise ValueError(f"servers for {_names(server)}, but the arms are {_names(arms)}")
+        self._server, self._arms = server, dict(arms)
         self._max_wait_s = max_wait_s
         self.seed = secrets.randbelow(10**6) if seed is None else seed
         self._coin = random.Random(self.seed)
-        self._done: list[Round[Result]] = []
+        self._done: list[dict[str, Measured[Result]]] = []
 
-    def pairs(self, values: Callable[[Result, Result], tuple[float, float]]) -> Iterator[Pair]:
-        """Endless pairs for `claims.judge`: `values` of what arm a and arm b gave."""
+    @property
+    def done(self) -> int:
+        """Number of rounds run so far."""
+        return len(self._done)
+
+    def results(self, arm: str) -> list[Result]:
+        """What that arm gave, one result per round so far. Raises ValueError for an unknown arm."""
+        self._check(arm)
+        return [one[arm].result for one in self._done]
+
+    def pairs(
+        self, a: str, b: str, values: Callable[[Result, Result], tuple[float, float]]
+    ) -> Iterator[Pair]:
+        """Endless pairs for `claims.judge`: `values` of what the arms named `a` and `b` gave.
+
+        Failed requests and disturbances of these two arms alone count; `a` and `b` may be the same
+        arm, against its own prediction for instance. Raises ValueError for an unknown arm.
+        """
+        self._check(a, b)
+        return self._pairs(a, b, values)
+
+    def _pairs(
+        self, a: str, b: str, values: Callable[[Result, Result], tuple[float, float]]
+    ) -> Iterator[Pair]:
         with Progress("rounds") as progress:
             number = 0
             while True:
@@ -83,33 +103,43 @@ class Rounds(Generic[Result]):
                 one = self._done[number]
                 number += 1
                 progress.step()
-                a, b = values(one.a, one.b)
-                yield Pair(float(a), float(b), one.failed, one.invalid)
+                value_a, value_b = values(one[a].result, one[b].result)
+                both = [one[name] for name in dict.fromkeys((a, b))]
+                failed = count_failed(arm.result.trial for arm in both)
+                invalid = "; ".join(arm.disturbed for arm in both if arm.disturbed)
+                yield Pair(float(value_a), float(value_b), failed, invalid)
 
-    def _run(self, number: int) -> Round[Result]:
-        order = [0, 1]
+    def _run(self, number: int) -> dict[str, Measured[Result]]:
+        order = list(self._arms)
         self._coin.shuffle(order)
-        results: dict[int, Result] = {}
-        disturbed: list[str] = []
-        with contextlib.ExitStack() as stack:
-            shared = stack.enter_context(self._servers[0]()) if self._shared else None
-            for index in order:
-                with contextlib.nullcontext(shared) if shared else self._servers[index]() as server:
-                    results[index] = self._measure(index, server, number, disturbed)
-        a, b = results[0], results[1]
-        return Round(a, b, count_failed([a.trial, b.trial]), "; ".join(disturbed))
+        if not isinstance(self._server, Mapping):
+            with self._server() as shared:
+                return {name: self._measure(name, shared, number) for name in order}
+        measured = {}
+        for name in order:
+            with self._server[name]() as own:
+                measured[name] = self._measure(name, own, number)
+        return measured
 
-    def _measure(self, index: int, server: Server, number: int, disturbed: list[str]) -> Result:
-        """One arm's result; adds to `disturbed` where the machine was too busy for it."""
+    def _measure(self, name: str, server: Server, number: int) -> Measured[Result]:
         before_s = server.run_queue_wait_s() or 0.0
-        result = self._arms[index](server, number)
+        result = self._arms[name](server, number)
         waits_s = {
             "server": (server.run_queue_wait_s() or 0.0) - before_s,
             "client": result.trial.client_wait_s,
         }
-        disturbed += [
-            f"{who} without a core for {wait_s:.3f} s in arm {'ab'[index]}"
+        disturbed = [
+            f"{who} without a core for {wait_s:.3f} s in arm {name}"
             for who, wait_s in waits_s.items()
             if wait_s > self._max_wait_s
         ]
-        return result
+        return Measured(result, "; ".join(disturbed))
+
+    def _check(self, *names: str) -> None:
+        for name in names:
+            if name not in self._arms:
+                raise ValueError(f"no arm {name!r}: there are {_names(self._arms)}")
+
+
+def _names(mapping: Mapping[str, object]) -> str:
+    return ", ".join(map(repr, mapping))

@@ -4,229 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import uvloop
 
 from lab_apps.instruments import machine, wire
-from lab_apps.instruments.schedule import Closed, Open
-from lab_apps.instruments.wire import Connection, Row, Sent, Stream
+from lab_apps.instruments.schedule import Closed
+from lab_apps.instruments.sources import ClosedSource, Due, OpenSource, Source
+from lab_apps.instruments.wire import Row, Sent, Stream
 
-LEAD_NS = 20_000_000  # from the end of the warm-up to the first instant of the schedule
-RETRY_S = 0.05  # a closed user's pause after a refused connection
+LEAD_NS = 4_000_000  # from the end of the warm-up to the first instant of the schedule
+LEAD_EACH_NS = 5_000  # and for each request, which takes a place in the plan
 SWEEP_S = 0.05  # how often timeouts are looked for
-MAX_CONNECTIONS = 1000  # of an open stream; a request that finds none is counted as "dropped"
-
-Due: TypeAlias = tuple[int, Callable[[int], None]]  # instant in ns; called with that instant
-
-
-class Source:
-    """One stream at work: its connections, its rows, and whether it has ended."""
-
-    first_connections = (
-        128  # more than are ever busy; opening one takes a turn of the server's loop
-    )
-
-    def __init__(
-        self, index: int, stream: Stream, host: str, port: int, timeout_s: float, rows: list[Row]
-    ) -> None:
-        self.index, self.stream, self.host, self.port = index, stream, host, port
-        self.timeout_s, self.timeout_ns, self.rows = timeout_s, round(timeout_s * 1e9), rows
-        self.connections: list[Connection] = []
-        self.idle: list[Connection] = []
-        self.opened = 0
-        self.timed = False  # False while warming up
-        self.ended = asyncio.Event()
-        head = [
-            f"{stream.method} {stream.path} HTTP/1.1",
-            f"Host: {f'[{host}]' if ':' in host else host}:{port}",
-            *(f"{name}: {value}" for name, value in stream.headers),
-        ]
-        if stream.body or stream.method != "GET":
-            head.append(f"Content-Length: {len(stream.body)}")
-        self.request = "\r\n".join([*head, "", ""]).encode() + stream.body
-
-    async def connect(self) -> Connection:
-        """A new connection. Raises OSError, of which TimeoutError is one."""
-        self.opened += 1
-        number = self.opened
-        connecting = asyncio.get_running_loop().create_connection(
-            lambda: Connection(self, number), self.host, self.port
-        )
-        _, connection = await asyncio.wait_for(connecting, self.timeout_s)
-        self.connections.append(connection)
-        return connection
-
-    async def warm_up(self, requests: int) -> None:
-        """Open the first connections and send discarded requests, one at a time."""
-        try:
-            self.idle = [await self.connect() for _ in range(self.first_connections)]
-        except OSError:
-            return  # the timed requests will meet the same refusal, and it is counted there
-        for _ in range(requests):
-            if self.idle:
-                self.ended.clear()
-                connection = self.idle.pop()
-                connection.send(wire.now_ns())
-                try:
-                    await asyncio.wait_for(self.ended.wait(), self.timeout_s)
-                except TimeoutError:
-                    connection.busy = False
-                    connection.close()
-        self.ended.clear()
-
-    def record(self, c: Connection, error: str, status: int, size: int, done_ns: int) -> None:
-        """Keep one ended request as a row and go on."""
-        if not self.timed:
-            if c.transport is not None:
-                self.idle.append(c)
-            self.ended.set()
-            return
-        times = (c.intended_ns, c.sent_ns, c.first_byte_ns, done_ns)
-        self.rows.append(Row(self.index, c.number, *times, status, size, error))
-        self.after(c)
-
-    def unsent(self, intended_ns: int, error: str) -> None:
-        """Keep a request that never got a connection as a row."""
-        self.rows.append(Row(self.index, 0, intended_ns, 0, 0, wire.now_ns(), 0, 0, error))
-
-    def plan(self, start_ns: int) -> list[Due]:
-        """What the pacer calls, and when."""
-        raise NotImplementedError
-
-    def after(self, connection: Connection) -> None:
-        """A timed request has ended: start what follows from that."""
-        raise NotImplementedError
-
-    def expire(self) -> None:
-        """End requests in flight for longer than the timeout, at the timeout's value."""
-        now_ns = wire.now_ns()
-        self.connections = [c for c in self.connections if c.transport is not None]
-        for c in self.connections:
-            if c.busy and now_ns - c.sent_ns > self.timeout_ns:
-                c.close()
-                c.finish("timeout")
-
-    def close(self) -> None:
-        """Drop every connection, without rows."""
-        for connection in self.connections:
-            connection.busy = False
-            connection.close()
-
-
-class ClosedSource(Source):
-    """Users that send again as soon as they are answered."""
-
-    def __init__(self, schedule: Closed, *args: Any) -> None:
-        super().__init__(*args)
-        self.active = self.first_connections = schedule.users
-        self.left = schedule.requests if schedule.requests is not None else sys.maxsize
-        self.seconds = schedule.seconds
-        self.end_ns = sys.maxsize
-        self.tasks: set[asyncio.Task[None]] = set()
-
-    def plan(self, start_ns: int) -> list[Due]:
-        """All users begin together."""
-        return [(start_ns, self.begin)]
-
-    def begin(self, start_ns: int) -> None:
-        """Let every user send its first request."""
-        if self.seconds is not None:
-            self.end_ns = start_ns + round(self.seconds * 1e9)
-        users: list[Connection | None] = [*self.idle]
-        users += [None] * (self.active - len(users))
-        self.idle = []
-        for connection in users:
-            self.go_on(connection)
-
-    def after(self, connection: Connection) -> None:
-        """The same user sends again."""
-        self.go_on(connection)
-
-    def go_on(self, connection: Connection | None) -> None:
-        """One user's next request, or the end of that user."""
-        if self.left <= 0 or wire.now_ns() >= self.end_ns:
-            self.active -= 1
-            if self.active == 0:
-                self.ended.set()
-            return
-        self.left -= 1
-        if connection is not None and connection.transport is not None:
-            connection.send(wire.now_ns())
-        else:
-            task = asyncio.get_running_loop().create_task(self.reconnect())
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-
-    async def reconnect(self) -> None:
-        """One user's request on a new connection."""
-        intended_ns = wire.now_ns()
-        try:
-            connection = await self.connect()
-        except OSError:
-            self.unsent(intended_ns, "refused")
-            await asyncio.sleep(RETRY_S)
-            self.go_on(None)
-        else:
-            connection.send(intended_ns)
-
-
-class OpenSource(Source):
-    """Requests that are due when they are due, on as many connections as that takes."""
-
-    def __init__(self, schedule: Open, *args: Any) -> None:
-        super().__init__(*args)
-        self.at_s = schedule.at_s
-        self.left = len(schedule.at_s)
-        self.tasks: set[asyncio.Task[None]] = set()
-
-    def plan(self, start_ns: int) -> list[Due]:
-        """Every request at its own instant."""
-        if not self.left:
-            self.ended.set()
-        return [(start_ns + round(at * 1e9), self.fire) for at in self.at_s.tolist()]
-
-    def fire(self, intended_ns: int) -> None:
-        """Send the request that is due now."""
-        while self.idle:
-            connection = self.idle.pop()
-            if connection.transport is not None:
-                connection.send(intended_ns)
-                return
-        if len(self.connections) + len(self.tasks) >= MAX_CONNECTIONS:
-            self.unsent(intended_ns, "dropped")
-            self.count()
-            return
-        task = asyncio.get_running_loop().create_task(self.connect_and_send(intended_ns))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def connect_and_send(self, intended_ns: int) -> None:
-        """Send on a new connection, because all others are busy."""
-        try:
-            connection = await self.connect()
-        except OSError:
-            self.unsent(intended_ns, "refused")
-            self.count()
-        else:
-            connection.send(intended_ns)
-
-    def after(self, connection: Connection) -> None:
-        """The connection is free for another request."""
-        if connection.transport is not None:
-            self.idle.append(connection)
-        self.count()
-
-    def count(self) -> None:
-        """One request fewer to wait for."""
-        self.left -= 1
-        if self.left == 0:
-            self.ended.set()
 
 
 def _waited_s() -> float:
@@ -261,7 +52,8 @@ async def _send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up
             await source.warm_up(warm_up)
             source.timed = True
         cpu_s, wait_s = time.process_time(), _waited_s()
-        start_ns = wire.now_ns() + LEAD_NS
+        due = sum(source.left for source in sources if isinstance(source, OpenSource))
+        start_ns = wire.now_ns() + LEAD_NS + LEAD_EACH_NS * due
         plan = [due for source in sources for due in source.plan(start_ns)]
         plan.sort(key=lambda due: due[0])
         loop = asyncio.get_running_loop()
@@ -272,7 +64,8 @@ async def _send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up
             for source in sources:
                 source.expire()
         end_ns, cpu_s, wait_s = wire.now_ns(), time.process_time() - cpu_s, _waited_s() - wait_s
-        return Sent(rows, start_ns, end_ns, cpu_s, wait_s)
+        peers = {key: body for source in sources for key, body in source.peers.items()}
+        return Sent(rows, start_ns, end_ns, cpu_s, wait_s, peers)
     finally:
         for source in sources:
             source.close()

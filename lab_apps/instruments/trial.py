@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -39,7 +40,8 @@ class Trial:
     `rows` is a structured array of dtype `ROW` (see `wire.Row` for the fields), `start_ns` the
     origin of the schedules on the clock of `time.perf_counter_ns`, `seconds` the time until the
     last answer, `client_cpu_s` the CPU time the load worker spent on it, `client_wait_s` how long
-    it was ready to run and had no core.
+    it was ready to run and had no core. `peers` is what the streams' `identify` was answered with,
+    by stream and connection.
     """
 
     rows: npt.NDArray[np.void]
@@ -48,13 +50,14 @@ class Trial:
     seconds: float
     client_cpu_s: float
     client_wait_s: float
+    peers: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sent: Sent, streams: tuple[str, ...]) -> Trial:
         """The trial for what the load worker gave back."""
         rows = np.array([tuple(row) for row in sent.rows], dtype=ROW)
         seconds = (sent.end_ns - sent.start_ns) / 1e9
-        return cls(rows, streams, sent.start_ns, seconds, sent.cpu_s, sent.wait_s)
+        return cls(rows, streams, sent.start_ns, seconds, sent.cpu_s, sent.wait_s, sent.peers)
 
     def stream(self, name: str) -> Trial:
         """The same trial with the rows of one stream. Raises ValueError for an unknown name."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from lab_apps.instruments.load import send
 from lab_apps.instruments.queueing import victim_waits
-from lab_apps.instruments.schedule import Open, poisson
+from lab_apps.instruments.schedule import Schedule, poisson
 from lab_apps.instruments.server import Server
 from lab_apps.instruments.trial import Milliseconds, Trial, percentile_ms
 from lab_apps.instruments.wire import Stream
@@ -24,14 +24,25 @@ SEED = 20220829  # of the draws from the null arm
 
 
 class Route(NamedTuple):
-    """A path and the exact body it must answer with."""
+    """A path, the exact body it must answer with (None for any), and what is sent to it."""
 
     path: str
-    body: bytes
+    body: bytes | None
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    payload: bytes = b""
 
-    def stream(self, name: str, schedule: Open) -> Stream:
+    def stream(self, name: str, schedule: Schedule) -> Stream:
         """Requests to this route, every body checked."""
-        return Stream(name, self.path, schedule, self.body)
+        return Stream(
+            name,
+            self.path,
+            schedule,
+            self.body,
+            method=self.method,
+            headers=self.headers,
+            body=self.payload,
+        )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from lab_apps.instruments.schedule import Schedule
 
 if TYPE_CHECKING:
-    from lab_apps.instruments.sender import Source
+    from lab_apps.instruments.sources import Source
 
 now_ns = time.perf_counter_ns
 
@@ -30,7 +30,8 @@ now_ns = time.perf_counter_ns
 class Stream:
     """Requests of one kind: what is sent, when, and what must come back.
 
-    `expect_body=None` accepts any complete body; everything the lab times sets it.
+    `expect_body=None` accepts any complete body; everything the lab times sets it. `identify` is a
+    path asked once on each connection that is opened beforehand; see `Sent.peers`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Stream:
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    identify: str = ""
 
 
 class Row(NamedTuple):
@@ -63,13 +65,17 @@ class Row(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What one run gives back: its rows, its time origin and what it cost the client."""
+    """What one run gives back: its rows, its time origin and what it cost the client.
+
+    `peers` is what was answered to `Stream.identify`, by stream and connection.
+    """
 
     rows: list[Row]
     start_ns: int
     end_ns: int
     cpu_s: float
     wait_s: float  # the client was ready to run and had no core; 0 where the platform can't tell
+    peers: dict[tuple[int, int], bytes] = {}  # noqa: RUF012
 
 
 class Connection(asyncio.Protocol):

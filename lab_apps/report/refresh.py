@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab_apps.instruments import results
+from lab_apps.instruments import claims, machine, results
 from lab_apps.report import comparison
 from lab_apps.report.execution import Executed, text
 from lab_apps.report.files import Checkout, lines, write
@@ -13,7 +13,11 @@ from lab_apps.report.pages import headline
 
 
 def why_not(executed: Executed) -> str:
-    """Why this notebook can't be stored: stderr, or no headline picture. "" where it can."""
+    """Why this notebook can't be stored; "" where it can.
+
+    Reasons are text on stderr, a verdict without a decision, no headline picture. A verdict that
+    reads "not measurable here" is stored where this machine lacks what its claim declares to need.
+    """
     for cell in executed.notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
@@ -21,11 +25,18 @@ def why_not(executed: Executed) -> str:
                 return f"cell In [{cell.execution_count}] wrote to stderr: {first}"
         if "verdict" in cell.metadata.get("tags", []):
             number, outcome, _ = comparison.parse(cell.outputs)
-            if outcome not in ("supported", "refuted"):
+            if outcome not in ("supported", "refuted") and not _is_impossible(number, outcome):
                 return f"claim {number} is {outcome}: try again with less running beside it"
         if "headline" in cell.metadata.get("tags", []) and headline(executed.notebook) is None:
             return f"cell In [{cell.get('execution_count')}] is tagged headline without a picture"
     return ""
+
+
+def _is_impossible(number: str, outcome: str) -> bool:
+    """Whether no repetition could decide that claim on this machine."""
+    claim = claims.load().get(number)
+    lacking = claim is not None and machine.lacks(claim.needs) is not None
+    return outcome == "not measurable here" and lacking
 
 
 def store(
