@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from lab_apps.instruments.load import send
@@ -26,10 +27,10 @@ FLOOR_MS = 0.1  # costs are drawn from here on
 
 @dataclass(frozen=True)
 class Cost:
-    """What a form costs at a rate of calls per second: `added_ms` to somebody's p95.
+    """What a form costs at a rate of calls per second: `added_ms` to the p95 of all requests.
 
-    The larger of two: the p95 of another route's responses, and the p95 of the call's own responses
-    without the work itself. So it doesn't matter on whom the form lays its cost.
+    Calls and another route's requests count alike, so it doesn't matter on whom a form lays its
+    cost. Of a call's response the work itself is subtracted.
     """
 
     rate: float
@@ -42,10 +43,9 @@ Panel: TypeAlias = Mapping[str, Sequence[Cost]]  # by form
 
 def cost(trial: Trial, rate: float, work_ms: float) -> Cost:
     """The cost seen in a trial with the streams "blocker" (the calls) and "victim"."""
-    victim_ms = percentile_ms(trial.stream("victim").response_ms, 95)
-    calls_ms = trial.stream("blocker").response_ms
-    added_ms = percentile_ms(calls_ms, 95) - work_ms if len(calls_ms) else 0.0
-    return Cost(rate, max(victim_ms, added_ms), trial)
+    calls_ms = trial.stream("blocker").response_ms - work_ms
+    everybody_ms = np.concatenate([calls_ms, trial.stream("victim").response_ms])
+    return Cost(rate, percentile_ms(everybody_ms, 95), trial)
 
 
 def measure(
@@ -130,7 +130,7 @@ def picture(panels: Mapping[str, Panel]) -> Figure:
         plot.set_xlabel("calls a second", fontsize=9)
     high = axes[0].get_ylim()[1]
     axes[0].set_ylim(FLOOR_MS / 5, high * 2)
-    axes[0].set_ylabel("added to somebody's p95, ms", fontsize=9)
+    axes[0].set_ylabel("added to the p95 of all requests, ms", fontsize=9)
     for index, form in enumerate(FORMS):
         axes[0].plot([], [], color=COLOURS[index], marker=MARKERS[index], ms=5, label=form)
     axes[0].legend(fontsize=7.5, frameon=False, loc="upper left")
