@@ -103,3 +103,15 @@ def test_check_sees_wrong_arms_counted(broken: str) -> None:
 
     with pytest.raises(AssertionError):
         check_spoiled(pair)
+
+
+def test_complete() -> None:
+    """Rounds that nobody has judged; `pairs` goes on with them and runs none twice."""
+    stage = Stage()
+    rounds = Rounds(stage.server, stage.arms())
+    rounds.complete(3)
+    assert rounds.done == 3
+    rounds.complete(2)
+    assert rounds.done == 3
+    take(rounds, 4)
+    assert rounds.done == 4

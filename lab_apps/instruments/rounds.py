@@ -76,6 +76,13 @@ class Rounds(Generic[Result]):
         """Number of rounds run so far."""
         return len(self._done)
 
+    def complete(self, number: int) -> None:
+        """Run rounds until there are `number`: for a picture, where no claim has asked for them."""
+        with Progress("rounds", number) as progress:
+            while self.done < number:
+                self._done.append(self._run(self.done))
+                progress.step()
+
     def results(self, arm: str) -> list[Result]:
         """What that arm gave, one result per round so far. Raises ValueError for an unknown arm."""
         self._check(arm)
