@@ -8,9 +8,9 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from lab_apps.instruments import load, schedule
+from lab_apps.instruments import load, schedule, selfcheck
 from lab_apps.instruments.schedule import Schedule
-from lab_apps.instruments.trial import Milliseconds, percentile_ms
+from lab_apps.instruments.trial import Milliseconds, percentile_ms, shown_ms
 from lab_apps.instruments.wire import Stream
 from lab_apps.report.files import CannotRun
 
@@ -24,9 +24,10 @@ def measure(url: str, users: int | None, rate: float | None, seconds: float) -> 
     """Send GET requests at `url` from `users` in a closed loop, or at `rate` per second (Poisson).
 
     Returns what `lab load --json` prints: requests, errors (an answer other than 200 is one),
-    errors_by_kind, achieved_rps (without errors), client_cpu_share of a core, and percentiles in
-    ms of response (from the intended instant), service (from the sending) and send lag, over all
-    requests, failed ones too; None for no value. A closed loop ends at `MAX_REQUESTS`. Raises
+    errors_by_kind, achieved_rps (without errors), client_cpu_share of a core, percentiles in ms of
+    response (from the intended instant), service (from the sending) and send lag, over all
+    requests, failed ones too; None where fewer than ten values lie beyond one. client_faults is
+    what the client's check of itself found, [] for nothing. A closed loop ends at `MAX_REQUESTS`. Raises
     CannotRun for a URL that isn't one of this machine, when nothing answers there, and for too many
     requests or none.
     """
@@ -53,6 +54,7 @@ def measure(url: str, users: int | None, rate: float | None, seconds: float) -> 
         "service_ms": _percentiles(trial.service_ms, 50, 90, 95, 99, 100),
         "send_lag_ms": _percentiles(trial.send_lag_ms, 50, 99),
         "client_cpu_share": round(trial.client_cpu_s / trial.seconds, 4),
+        "client_faults": selfcheck.faults(trial),
     }
 
 
@@ -98,6 +100,7 @@ def readable(summary: dict[str, Any]) -> str:
         )
         lines.append(f"{name:<12} {'   '.join(values)}")
     lines.append(f"client       {summary['client_cpu_share']:.0%} of a core")
+    lines += [f"caution      {fault}" for fault in summary["client_faults"]]
     return "\n".join(lines)
 
 
@@ -109,5 +112,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _percentiles(times_ms: Milliseconds, *which: int) -> dict[str, float | None]:
-    values = {f"p{q}" if q < 100 else "max": percentile_ms(times_ms, q) for q in which}
+    values = {f"p{q}": shown_ms(times_ms, q) for q in which if q < 100}
+    if 100 in which:
+        values["max"] = percentile_ms(times_ms, 100)
     return {name: round(ms, 3) if math.isfinite(ms) else None for name, ms in values.items()}

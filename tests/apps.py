@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
+import sys
 import threading
 import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -174,3 +177,59 @@ async def slower() -> str:
     """Takes 1.5 times as long: the sleep, what it oversleeps, and the request itself."""
     time.sleep(0.0016)  # noqa: ASYNC251
     return "done"
+
+
+async def checksum(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the CRC-32 of the body."""
+    if scope["type"] == "lifespan":
+        return await bare(scope, receive, send)
+    seen, more = 0, True
+    while more:
+        message = await receive()
+        seen, more = zlib.crc32(message.get("body", b""), seen), message.get("more_body", False)
+    body = str(seen).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return None
+
+
+hungry = FastAPI()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+
+@hungry.get("/async")
+async def fills_on_the_loop(mib: int) -> int:
+    """Fills that much memory on the loop's thread, and gives it back."""
+    return len(b"x" * (mib << 20))
+
+
+@hungry.get("/def")
+def fills_in_the_pool(mib: int) -> int:
+    """Fills that much memory on a pool thread, and gives it back."""
+    return len(b"x" * (mib << 20))
+
+
+@hungry.get("/c")
+def fills_as_a_c_library(mib: int) -> int:
+    """The same past Python's own allocators."""
+    place = libc.malloc(mib << 20)
+    libc.memset(place, 1, mib << 20)
+    libc.free(place)
+    return mib << 20
+
+
+@hungry.get("/untouched")
+def reserves(mib: int) -> int:
+    """Allocates zeros, which take no memory until they are touched."""
+    return len(bytes(mib << 20))
+
+
+@hungry.get("/small")
+def many_small(count: int) -> int:
+    """Objects of some 230 bytes at once; returns their size, the list's own included."""
+    objects = [b"%0200d" % number for number in range(count)]
+    return sum(map(sys.getsizeof, objects)) + sys.getsizeof(objects)

@@ -72,7 +72,7 @@ def test_results_of_an_arm(stage: Stage) -> None:
 
 
 def check_spoiled(pairs: Callable[[Rounds[Trial], str, str], Pair]) -> None:
-    """Where arm b is spoiled, claims that name it say so, once for each arm."""
+    """Where arm b is spoiled, claims that name it say so, and of which of their arms."""
     for a, b, spoils in [
         ("a", "b", True),
         ("b", "c", True),
@@ -84,7 +84,8 @@ def check_spoiled(pairs: Callable[[Rounds[Trial], str, str], Pair]) -> None:
         stage.spoiled, stage.error, stage.client_waits_s = "b", "timeout", 0.3
         pair = pairs(stage.rounds(names="abc"), a, b)
         assert pair.failed == ({"timeout": 1} if spoils else {}), (a, b)
-        assert pair.invalid == ("client without a core for 0.300 s in arm b" if spoils else "")
+        why = "client without a core for 0.300 s"
+        assert pair.disturbed == (why if a == "b" else "", why if b == "b" else "")
 
 
 def test_round_spoiled_in_one_arm() -> None:
@@ -97,9 +98,9 @@ def test_check_sees_wrong_arms_counted(broken: str) -> None:
         right = take(rounds, 1, a, b)[0]
         names = rounds._arms if broken == "every arm counts" else (a, b)
         done = [rounds._done[0][name] for name in names]
-        invalid = "; ".join(one.disturbed for one in done if one.disturbed)
+        disturbed = "; ".join(one.disturbed for one in done if one.disturbed)
         failed = count_failed(one.result for one in done)
-        return dataclasses.replace(right, failed=failed, invalid=invalid)
+        return dataclasses.replace(right, failed=failed, disturbed=(disturbed, disturbed))
 
     with pytest.raises(AssertionError):
         check_spoiled(pair)

@@ -171,25 +171,27 @@ def test_failed_request_ends_it() -> None:
     assert "timeout" in verdict.reason
     assert str(verdict) == "9.1 inconclusive (requests failed)"
     # Also where the round was disturbed as well, and where many others were.
-    both = Pair(4, 1, {"closed": 1}, "busy")
-    verdict = judge(RATIO, [*[Pair(4, 1, {}, "busy")] * 5, both])
+    both = Pair(4, 1, {"closed": 1}, ("busy", ""))
+    verdict = judge(RATIO, [*[Pair(4, 1, {}, ("busy", "busy"))] * 5, both])
     assert verdict.outcome == "inconclusive"
     assert verdict.observed == {"failed": {"closed": 1}}
 
 
 def test_disturbed_rounds_do_not_count() -> None:
-    disturbed = Pair(0.001, 1, invalid="server without a core")
+    disturbed = Pair(0.001, 1, disturbed=("server without a core", ""))
     verdict = judge(RATIO, [*pairs(*[4] * 5), *[disturbed] * 4, *pairs(*[4] * 5)])
     assert (verdict.outcome, verdict.rounds, verdict.rejected) == ("supported", 10, 4)
+    assert verdict.rejected_by_arm == (4, 0)
     assert verdict.ratio == 4
 
 
 def test_mostly_disturbed_is_not_measurable_here() -> None:
-    disturbed = Pair(4, 1, invalid="server without a core for 1 s")
+    disturbed = Pair(4, 1, disturbed=("server without a core for 1 s", "late"))
     four_of_ten = itertools.cycle([*pairs(4, 4, 4), disturbed, disturbed])
     verdict = judge(RATIO, four_of_ten)
     assert (verdict.outcome, verdict.rounds, verdict.rejected) == ("not measurable here", 10, 6)
-    assert "6 of 16 rounds disturbed: server without a core" in verdict.reason
+    assert verdict.rejected_by_arm == (6, 6)
+    assert "6 of 16 rounds disturbed: server without a core for 1 s in arm a" in verdict.reason
     two_of_seven = itertools.cycle([*pairs(4, 4, 4, 4, 4), disturbed, disturbed])
     assert judge(RATIO, two_of_seven).outcome == "supported"
     taken = iter([disturbed] * 1000)
@@ -298,6 +300,40 @@ def test_false_verdicts_on_noise_at_the_threshold() -> None:
     ]
     for wrong in ("supported", "refuted"):
         assert outcomes.count(wrong) / 400 <= 0.005 + 3 * math.sqrt(0.005 / 400)
+
+
+@pytest.mark.parametrize(
+    ("a_alone", "b_alone", "both", "differ"),
+    [
+        (0, 0, 0, False),
+        (5, 0, 0, False),
+        (6, 0, 0, True),
+        (0, 6, 0, True),
+        (7, 1, 0, False),
+        (1, 8, 0, True),
+        (6, 6, 0, False),
+        (0, 0, 12, False),
+        (3, 0, 3, False),
+    ],
+)
+def test_arms_disturbed_unequally(a_alone: int, b_alone: int, both: int, differ: bool) -> None:
+    """In rounds in which one arm alone was; a claim decided on the others is no verdict then."""
+    rejected = [("late", "")] * a_alone + [("", "late")] * b_alone + [("late", "late")] * both
+    assert claims.unequal(rejected) == differ
+    good = pairs(*[4, 1] * 20)  # undecided, so that all rounds are taken
+    given = [*(Pair(4, 1, disturbed=one) for one in rejected), *good]
+    verdict = judge(RATIO, given)
+    assert verdict.outcome == ("not measurable here" if differ else "inconclusive")
+    assert verdict.rejected_by_arm == (a_alone + both, b_alone + both)
+    if differ:
+        assert f"arm a was disturbed in {a_alone} rounds and arm b in {b_alone}" in verdict.reason
+
+
+def test_unequal_arms_overrule_a_decision() -> None:
+    late = [Pair(4, 1, disturbed=("", "late"))] * 6
+    good = pairs(1, *[4] * 13)  # decides with the last of them, so 6 of 20 rounds are rejected
+    assert judge(RATIO, [*late[:5], *good]).outcome == "supported"
+    assert judge(RATIO, [*late, *good]).outcome == "not measurable here"
 
 
 def test_share_for_invalid_rounds_is_the_documented_one() -> None:

@@ -19,7 +19,7 @@ from helpers import Reply, children, fault_server, needs_proc, response, runs, w
 
 from lab_apps import doctor
 from lab_apps.cli import main
-from lab_apps.instruments import claims, machine
+from lab_apps.instruments import claims, machine, selfcheck
 from lab_apps.instruments.server import listener, serve
 
 APP = "lab_apps.instruments.calibration:create_app"
@@ -143,7 +143,7 @@ def test_json_of_a_closed_loop(url: str, capsys: pytest.CaptureFixture[str]) -> 
     summary = measured(capsys, f"{url}/wait/20", "--users", "3", "--seconds", "0.6")
     assert set(summary) == {
         *("requests", "errors", "errors_by_kind", "achieved_rps"),
-        *("response_ms", "service_ms", "send_lag_ms", "client_cpu_share"),
+        *("response_ms", "service_ms", "send_lag_ms", "client_cpu_share", "client_faults"),
     }
     assert list(summary["response_ms"]) == ["p50", "p90", "p95", "p99", "max"]
     assert list(summary["service_ms"]) == ["p50", "p90", "p95", "p99", "max"]
@@ -155,6 +155,9 @@ def test_json_of_a_closed_loop(url: str, capsys: pytest.CaptureFixture[str]) -> 
     mean_rps = 3 / (summary["response_ms"]["p50"] / 1e3)
     assert summary["achieved_rps"] == pytest.approx(mean_rps, rel=0.15)
     assert 0 < summary["client_cpu_share"] < 1
+    # About 90 requests: enough for a median, not for what lies beyond a p90.
+    assert summary["requests"] < 100
+    assert [summary["response_ms"][name] for name in ("p90", "p95", "p99")] == [None] * 3
 
 
 def test_json_of_an_open_loop(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,10 +196,21 @@ def test_table_of_load(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["load", f"{url}/null", "--rate", "100", "--seconds", "0.3"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    first_words = [line.split()[0] for line in out.splitlines()]
+    first_words = [line.split()[0] for line in out.splitlines() if not line.startswith("caution")]
     assert first_words == [
         *("requests", "achieved", "response_ms", "service_ms", "send_lag_ms", "client")
     ]
+
+
+def test_a_client_that_was_late_says_so(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfcheck, "LAG_MS", 0.0)
+    monkeypatch.setattr(selfcheck, "LAG_SHARE", 0.0)
+    summary = measured(capsys, f"{url}/null", "--rate", "100", "--seconds", "0.3")
+    assert [fault[:19] for fault in summary["client_faults"]] == ["p99 of the send lag"]
+    assert main(["load", f"{url}/null", "--rate", "100", "--seconds", "0.3"]) == 0
+    assert "caution      p99 of the send lag" in capsys.readouterr().out
 
 
 @needs_proc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from lab_apps.instruments.load import send
 from lab_apps.instruments.schedule import Open, closed, paced
 from lab_apps.instruments.server import serve
 from lab_apps.instruments.trial import Trial
-from lab_apps.instruments.wire import Stream
+from lab_apps.instruments.wire import Connection, Stream
 
 
 def in_process(*streams: Stream, url: str, timeout_s: float = 20) -> Trial:
@@ -245,3 +246,38 @@ def test_large_plan_is_ready_before_its_first_request(monkeypatch: pytest.Monkey
 def test_check_sees_a_lead_that_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "LEAD_EACH_NS", 0)
     assert slack_and_lag_ms(100_000, monkeypatch)[0] < 0
+
+
+# An answer that comes before the request is whole.
+
+
+def check_early_answers() -> None:
+    """Each request has a connection of its own: the last one's still waits for its body."""
+    upload = dataclasses.replace(stream(closed(1, requests=4)), method="POST", body=bytes(2**25))
+    with fault_server(lambda _: Reply(then="hang")) as server:
+        trial = in_process(upload, url=server.url, timeout_s=2)
+    assert kinds(trial) == {"": 4}
+    assert server.connected == 4
+
+
+def test_early_answers() -> None:
+    check_early_answers()
+
+
+def test_check_sees_a_connection_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "half_sent", lambda _: False)
+    with pytest.raises(AssertionError):
+        check_early_answers()
+
+
+def test_a_large_request_arrives_whole() -> None:
+    """More than the kernel takes at once."""
+    body = random.Random(1).randbytes(2**24)
+    upload = dataclasses.replace(
+        stream(closed(2, requests=6), expect_body=str(zlib.crc32(body)).encode()),
+        method="POST",
+        body=body,
+    )
+    with serve(apps.checksum) as server:
+        trial = in_process(upload, url=server.url)
+    assert kinds(trial) == {"": 6}

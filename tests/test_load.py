@@ -16,7 +16,7 @@ from lab_apps.instruments import load, sender, wire
 from lab_apps.instruments.calibration import OK, create_app
 from lab_apps.instruments.schedule import closed
 from lab_apps.instruments.server import Loop, bind, serve
-from lab_apps.instruments.trial import Trial, percentile_ms
+from lab_apps.instruments.trial import Trial, percentile_ms, shown_ms
 from lab_apps.instruments.wire import Connection, Stream
 
 DELAYS_MS = (0, 5, 20, 50, 100)
@@ -206,6 +206,15 @@ def test_frame() -> None:
     assert frame["done_ms"].tolist() == [2, 5, 1.5]
     assert np.isnan(frame["sent_ms"][2])
     assert np.isnan(frame["first_byte_ms"][1])
+
+
+@pytest.mark.parametrize(
+    ("q", "enough"), [(50, 20), (90, 100), (95, 200), (99, 1000), (99.9, 10_000)]
+)
+def test_a_percentile_is_shown_with_ten_values_beyond_it(q: float, enough: int) -> None:
+    values = np.arange(float(enough))
+    assert shown_ms(values, q) == percentile_ms(values, q)
+    assert np.isnan(shown_ms(values[1:], q))
 
 
 def test_trial_of_nothing() -> None:

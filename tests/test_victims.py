@@ -167,7 +167,9 @@ def test_delayed_shares() -> None:
     assert list(table.index) == [0.3, 0.5]
     assert list(table["delayed"]) == ["25.0%", "40.0%"]
     assert list(table["calls"]) == [7, 7]
-    assert list(table["p95 ms"]) == [10, 10]
+    assert list(table["p95 ms"]) == ["10.0", "10.0"]
+    few = dataclasses.replace(one, victim_ms=one.victim_ms[:300])
+    assert list(frame([few])["p99 ms"]) == ["–"]
 
 
 def test_takeoff() -> None:

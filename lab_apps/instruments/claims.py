@@ -20,6 +20,7 @@ CLAIMS_FILE = Path(__file__).parent.parent / "claims.toml"
 Kind: TypeAlias = Literal["exact", "ratio", "equivalence"]
 Outcome: TypeAlias = Literal["supported", "refuted", "inconclusive", "not measurable here"]
 
+UNEQUAL_LEVEL = 0.05
 INVALID_SHARE = 0.3  # of rounds in which the machine was too busy; beyond it there is no verdict
 
 
@@ -75,19 +76,24 @@ class Claim:
 class Pair:
     """One round: a value for each arm, or why the round doesn't count.
 
-    `failed` are requests that did not end as expected, by kind; `invalid` says what disturbed the
-    round, decided by rules that look at neither value.
+    `failed` are requests that did not end as expected, by kind; `disturbed` says of arm a and of
+    arm b what disturbed it, or "", decided by rules that look at neither value. Where an arm is
+    compared with its own prediction both say the same.
     """
 
     a: float
     b: float
     failed: Mapping[str, int] = field(default_factory=dict)
-    invalid: str = ""
+    disturbed: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a claim came to, with all that is needed to doubt it. `str()` is "5.3 supported"."""
+    """What a claim came to, with all that is needed to doubt it. `str()` is "5.3 supported".
+
+    `rejected` are the rounds that did not count, `rejected_by_arm` those in which arm a and those
+    in which arm b was disturbed.
+    """
 
     id: str
     statement: str
@@ -100,6 +106,7 @@ class Verdict:
     interval: tuple[float, float] | None = None
     rounds: int = 0
     rejected: int = 0
+    rejected_by_arm: tuple[int, int] = (0, 0)
     pairs: tuple[tuple[float, float], ...] = ()
     seed: int | None = None
     seconds: float = 0.0
@@ -152,14 +159,15 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
     Schuirmann, 1987): supported when both decide inward, refuted when either decides outward.
     Inconclusive after 40 rounds, after the claim's budget, or when a request failed; not
     measurable here where the machine lacks what the claim needs, the platform can't tell a busy
-    machine from an idle one, or more than 30% of the rounds were disturbed. `seed` is the one that
-    the rounds were drawn from, kept on record.
+    machine from an idle one, more than 30% of the rounds were disturbed, or one arm is disturbed
+    more often than the other (`unequal`): the rounds that are left would be a selection. `seed` is
+    the one that the rounds were drawn from, kept on record.
     """
     if not_here := machine.lacks(claim.needs) or machine.why_no_timing():
         return _verdict(claim, "not measurable here", not_here, {})
     begun = time.monotonic()
     kept: list[Pair] = []
-    rejected: list[str] = []
+    rejected: list[tuple[str, str]] = []
     outcome: Outcome = "inconclusive"
     reason = f"undecided after {sequential.MAX_ROUNDS} rounds"
     failed: Mapping[str, int] = {}
@@ -167,8 +175,8 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
         if pair.failed:
             outcome, reason, failed = "inconclusive", f"requests failed: {pair.failed}", pair.failed
             break
-        if pair.invalid:
-            rejected.append(pair.invalid)
+        if any(pair.disturbed):
+            rejected.append(pair.disturbed)
             if len(rejected) > INVALID_SHARE / (1 - INVALID_SHARE) * sequential.MAX_ROUNDS:
                 break  # even 40 undisturbed rounds would not bring the share down again
         else:
@@ -184,9 +192,15 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
             break
     if not_here := machine.lacks(claim.needs):  # what was idle before may be busy since
         outcome, reason = "not measurable here", not_here
+    by_arm = (sum(bool(a) for a, _ in rejected), sum(bool(b) for _, b in rejected))
     if not failed and len(rejected) > INVALID_SHARE * (len(kept) + len(rejected)):
         outcome = "not measurable here"
-        reason = f"{len(rejected)} of {len(kept) + len(rejected)} rounds disturbed: {rejected[-1]}"
+        a, b = rejected[-1]
+        why = f"{a} in arm a" if a else f"{b} in arm b"
+        reason = f"{len(rejected)} of {len(kept) + len(rejected)} rounds disturbed: {why}"
+    elif not failed and unequal(rejected):
+        outcome = "not measurable here"
+        reason = f"arm a was disturbed in {by_arm[0]} rounds and arm b in {by_arm[1]}"
     ratios = [pair.a / pair.b for pair in kept if _is_defined(pair)]
     return _verdict(
         claim,
@@ -198,10 +212,23 @@ def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Ve
         interval=sequential.median_interval(ratios),
         rounds=len(kept),
         rejected=len(rejected),
+        rejected_by_arm=by_arm,
         pairs=tuple((pair.a, pair.b) for pair in kept),
         seed=seed,
         seconds=round(time.monotonic() - begun, 1),
     )
+
+
+def unequal(rejected: Iterable[tuple[str, str]]) -> bool:
+    """Whether one arm was disturbed more often than the other.
+
+    The sign test on rounds in which one arm alone was disturbed (Q. McNemar, Psychometrika 12,
+    1947, exact): True at a two-sided level of 5%, so from six to none on. False says that no
+    difference was found.
+    """
+    alone = [bool(a) for a, b in rejected if bool(a) != bool(b)]
+    rarer = min(sum(alone), len(alone) - sum(alone))
+    return 2 * sequential.tail(rarer, len(alone)) <= UNEQUAL_LEVEL
 
 
 def count_failed(trials: Iterable[Trial]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lab_apps.instruments.eventloop import Readings
 from lab_apps.instruments.plots import COLOURS, GREY, MARKERS, figure, log_axes
 from lab_apps.instruments.queueing import long_run_waits
-from lab_apps.instruments.trial import Trial
+from lab_apps.instruments.trial import Trial, shown_ms
 from lab_apps.instruments.victims import DELAYED_MS, Alone, Beside
 
 
@@ -55,7 +55,8 @@ def utilisation_law(
 ) -> Figure:
     """Left: the victim's percentiles against ρ, the queue's as lines. Right: the share delayed.
 
-    `measured` maps a label to its points; the first is the variant that blocks. Lines are the queue
+    `measured` maps a label to its points; the first is the variant that blocks. A percentile with
+    too few values beyond it is left out. Lines are the queue
     in the long run, crosses the queue for exactly the instants that were sent; both take the null
     arm's responses and the loop's own cost as inputs, and nothing from the points.
     """
@@ -78,7 +79,7 @@ def utilisation_law(
         for series, points in enumerate(measured.values()):
             left.plot(
                 [point.rho for point in points],
-                [np.percentile(point.victim_ms, percentile) for point in points],
+                [shown_ms(point.victim_ms, percentile) for point in points],
                 MARKERS[series],
                 color=colour,
                 mfc=colour if series == 0 else "none",

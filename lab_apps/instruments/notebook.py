@@ -66,7 +66,9 @@ def small_print(*verdicts: Verdict) -> None:
             print(
                 f"      median ratio {verdict.ratio:.3g}, interval {low:.3g} .. {high:.3g}"
                 f" (descriptive), theta {verdict.theta:g}, {verdict.rounds} rounds"
-                f" and {verdict.rejected} rejected in {verdict.seconds:g} s, seed {verdict.seed}"
+                f" in {verdict.seconds:g} s, {verdict.rejected} more rejected (arm a disturbed in"
+                f" {verdict.rejected_by_arm[0]}, b in {verdict.rejected_by_arm[1]}),"
+                f" seed {verdict.seed}"
             )
     if verdicts:
         made = verdicts[-1]

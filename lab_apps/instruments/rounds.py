@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from lab_apps.instruments import selfcheck
 from lab_apps.instruments.claims import Pair, count_failed
 from lab_apps.instruments.notebook import Progress
 from lab_apps.instruments.server import Server
@@ -47,7 +48,8 @@ class Rounds(Generic[Result]):
     arms is a coin's, so that drift of the machine is as likely to help one arm as another. Arms
     are called with the server and the round's number; all draw their schedule from it, with `seed`
     as the origin. An arm is disturbed where the server's loop or the client was ready to run and
-    had no core for more than `max_wait_s` in it, warm-up included; the limit is the same for all.
+    had no core for more than `max_wait_s` in it, warm-up included, or where the client fails its
+    own check (`selfcheck.faults`); the limits are the same for all.
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class Rounds(Generic[Result]):
                 value_a, value_b = values(one[a].result, one[b].result)
                 both = [one[name] for name in dict.fromkeys((a, b))]
                 failed = count_failed(arm.result.trial for arm in both)
-                invalid = "; ".join(arm.disturbed for arm in both if arm.disturbed)
-                yield Pair(float(value_a), float(value_b), failed, invalid)
+                disturbed = one[a].disturbed, one[b].disturbed
+                yield Pair(float(value_a), float(value_b), failed, disturbed)
 
     def _run(self, number: int) -> dict[str, Measured[Result]]:
         order = list(self._arms)
@@ -136,11 +138,11 @@ class Rounds(Generic[Result]):
             "client": result.trial.client_wait_s,
         }
         disturbed = [
-            f"{who} without a core for {wait_s:.3f} s in arm {name}"
+            f"{who} without a core for {wait_s:.3f} s"
             for who, wait_s in waits_s.items()
             if wait_s > self._max_wait_s
         ]
-        return Measured(result, "; ".join(disturbed))
+        return Measured(result, "; ".join(disturbed + selfcheck.faults(result.trial)))
 
     def _check(self, *names: str) -> None:
         for name in names:

@@ -52,6 +52,7 @@ async def _send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up
             await source.warm_up(warm_up)
             source.timed = True
         cpu_s, wait_s = time.process_time(), _waited_s()
+        scheduled = tuple(source.scheduled for source in sources)
         due = sum(source.left for source in sources if isinstance(source, OpenSource))
         start_ns = wire.now_ns() + LEAD_NS + LEAD_EACH_NS * due
         plan = [due for source in sources for due in source.plan(start_ns)]
@@ -65,7 +66,8 @@ async def _send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up
                 source.expire()
         end_ns, cpu_s, wait_s = wire.now_ns(), time.process_time() - cpu_s, _waited_s() - wait_s
         peers = {key: body for source in sources for key, body in source.peers.items()}
-        return Sent(rows, start_ns, end_ns, cpu_s, wait_s, peers)
+        in_flight_s = sum(source.in_flight_ns for source in sources) / 1e9
+        return Sent(rows, start_ns, end_ns, cpu_s, wait_s, peers, scheduled, in_flight_s)
     finally:
         for source in sources:
             source.close()

@@ -32,7 +32,7 @@ def limits(alpha: float = ALPHA, max_rounds: int = MAX_ROUNDS) -> tuple[int, ...
     The largest constant nominal level for which `error()` stays at or below `alpha`.
     """
     nominal = sorted(
-        {_tail(c, n) for n in range(1, max_rounds + 1) for c in range(n // 2 + 1)}, reverse=True
+        {tail(c, n) for n in range(1, max_rounds + 1) for c in range(n // 2 + 1)}, reverse=True
     )
     for level in nominal:
         if level > alpha:
@@ -85,15 +85,18 @@ def median_interval(values: list[float], coverage: float = 0.95) -> tuple[float,
     """
     ordered, n = sorted(values), len(values)
     for rank in range((n - 1) // 2, -1, -1):
-        if 1 - 2 * _tail(rank, n) >= coverage:
+        if 1 - 2 * tail(rank, n) >= coverage:
             return ordered[rank], ordered[n - 1 - rank]
     return None
 
 
-def _tail(count: int, n: int) -> float:
+def tail(count: int, n: int) -> float:
     """P(at most `count` tails in `n` fair flips)."""
     return float(sum(math.comb(n, k) for k in range(count + 1)) / 2**n)
 
 
 def _largest_count(n: int, level: float) -> int:
-    return max((c for c in range(n // 2 + 1) if _tail(c, n) <= level), default=-1)
+    return max((c for c in range(n // 2 + 1) if tail(c, n) <= level), default=-1)
+
+
+_tail = tail

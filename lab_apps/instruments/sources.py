@@ -20,9 +20,13 @@ Due: TypeAlias = tuple[int, Callable[[int], None]]  # instant in ns; called with
 
 
 class Source:
-    """One stream at work: its connections, its rows, and whether it has ended."""
+    """One stream at work: its connections, its rows, and whether it has ended.
+
+    `scheduled` is the number of requests that are due, None where time decides.
+    """
 
     first_connections = 1
+    scheduled: int | None = None
 
     def __init__(
         self, index: int, stream: Stream, host: str, port: int, timeout_s: float, rows: list[Row]
@@ -33,6 +37,7 @@ class Source:
         self.idle: list[Connection] = []
         self.opened = 0
         self.timed = False  # False while warming up
+        self.in_flight_ns = 0  # ends minus beginnings of the timed requests
         self.status = 0  # of the answer in the warm-up that came last
         self.ended = asyncio.Event()
         head = [
@@ -89,6 +94,11 @@ class Source:
             return b""
         return b"".join(connection.body) if self.status == 200 else b""
 
+    def begun(self, intended_ns: int) -> None:
+        """Count a request as in flight from the instant it was due."""
+        if self.timed:
+            self.in_flight_ns -= intended_ns
+
     def record(self, c: Connection, error: str, status: int, size: int, done_ns: int) -> None:
         """Keep one ended request as a row and go on."""
         if not self.timed:
@@ -97,6 +107,7 @@ class Source:
             self.status = status
             self.ended.set()
             return
+        self.in_flight_ns += done_ns
         times = (c.intended_ns, c.sent_ns, c.first_byte_ns, done_ns)
         self.rows.append(Row(self.index, c.number, *times, status, size, error))
         self.after(c)
@@ -136,6 +147,7 @@ class ClosedSource(Source):
         super().__init__(*args)
         self.active = self.first_connections = schedule.users
         self.left = schedule.requests if schedule.requests is not None else sys.maxsize
+        self.scheduled = schedule.requests if schedule.seconds is None else None
         self.seconds = schedule.seconds
         self.end_ns = sys.maxsize
         self.tasks: set[asyncio.Task[None]] = set()
@@ -192,7 +204,7 @@ class OpenSource(Source):
     def __init__(self, schedule: Open, *args: Any) -> None:
         super().__init__(*args)
         self.at_s = schedule.at_s
-        self.left = len(schedule.at_s)
+        self.left = self.scheduled = len(schedule.at_s)
         # To open one later takes a turn of the server's loop.
         self.first_connections = min(FIRST_CONNECTIONS, self.left)
         self.tasks: set[asyncio.Task[None]] = set()

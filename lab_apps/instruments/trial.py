@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Milliseconds: TypeAlias = npt.NDArray[np.float64]
 
+BEYOND = 10  # values that must lie beyond a percentile for it to be shown
+
 ROW = np.dtype(
     [
         ("stream", "i2"),
@@ -41,7 +43,8 @@ class Trial:
     origin of the schedules on the clock of `time.perf_counter_ns`, `seconds` the time until the
     last answer, `client_cpu_s` the CPU time the load worker spent on it, `client_wait_s` how long
     it was ready to run and had no core. `peers` is what the streams' `identify` was answered with,
-    by stream and connection.
+    by stream and connection, `scheduled` how many requests each stream had to send (None where time
+    decided), `in_flight_s` the time that all were in flight, as counted by the sender.
     """
 
     rows: npt.NDArray[np.void]
@@ -51,20 +54,26 @@ class Trial:
     client_cpu_s: float
     client_wait_s: float
     peers: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
+    scheduled: tuple[int | None, ...] = ()
+    in_flight_s: float | None = None
 
     @classmethod
     def of(cls, sent: Sent, streams: tuple[str, ...]) -> Trial:
         """The trial for what the load worker gave back."""
         rows = np.array([tuple(row) for row in sent.rows], dtype=ROW)
         seconds = (sent.end_ns - sent.start_ns) / 1e9
-        return cls(rows, streams, sent.start_ns, seconds, sent.cpu_s, sent.wait_s, sent.peers)
+        cost = (seconds, sent.cpu_s, sent.wait_s)
+        counts = (sent.peers, sent.scheduled, sent.in_flight_s)
+        return cls(rows, streams, sent.start_ns, *cost, *counts)
 
     def stream(self, name: str) -> Trial:
         """The same trial with the rows of one stream. Raises ValueError for an unknown name."""
         if name not in self.streams:
             raise ValueError(f"this trial has the streams {self.streams}, not {name!r}")
-        rows = self.rows[self.rows["stream"] == self.streams.index(name)]
-        return dataclasses.replace(self, rows=rows)
+        index = self.streams.index(name)
+        rows = self.rows[self.rows["stream"] == index]
+        scheduled = tuple(n if i == index else 0 for i, n in enumerate(self.scheduled))
+        return dataclasses.replace(self, rows=rows, scheduled=scheduled, in_flight_s=None)
 
     @property
     def trial(self) -> Trial:
@@ -86,7 +95,7 @@ class Trial:
 
     @property
     def send_lag_ms(self) -> Milliseconds:
-        """From the intended instant to the actual sending: the client's own lateness."""
+        """From the intended instant until the first bytes are with the kernel: the client's own."""
         return self._between("intended_ns", "sent_ns")
 
     def _between(self, start: str, end: str) -> Milliseconds:
@@ -128,3 +137,20 @@ class Trial:
 def percentile_ms(times_ms: Milliseconds, q: float) -> float:
     """The `q`-th percentile (0..100) of `times_ms`; nan for none. Linear interpolation."""
     return float(np.percentile(times_ms, q)) if len(times_ms) else float("nan")
+
+
+def shown_ms(times_ms: Milliseconds, q: float) -> float:
+    """The same where at least `BEYOND` values lie beyond it, else nan: for what a reader is shown.
+
+    So a median takes 20 values, a p95 200, a p99 1,000. With ten beyond it, the order statistics
+    that enclose a percentile with 95% (W. J. Conover, Practical Nonparametric Statistics, 3rd ed.,
+    3.2) are on either side of it; with fewer the upper one soon does not exist.
+    """
+    beyond = len(times_ms) * (1 - q / 100)
+    return percentile_ms(times_ms, q) if round(beyond, 6) >= BEYOND else float("nan")
+
+
+def said_ms(times_ms: Milliseconds, q: float) -> str:
+    """The same as text with one decimal, "–" for nan."""
+    value_ms = shown_ms(times_ms, q)
+    return f"{value_ms:.1f}" if np.isfinite(value_ms) else "–"

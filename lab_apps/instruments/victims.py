@@ -12,7 +12,7 @@ from lab_apps.instruments.load import send
 from lab_apps.instruments.queueing import victim_waits
 from lab_apps.instruments.schedule import Schedule, poisson
 from lab_apps.instruments.server import Server
-from lab_apps.instruments.trial import Milliseconds, Trial, percentile_ms
+from lab_apps.instruments.trial import Milliseconds, Trial, percentile_ms, said_ms
 from lab_apps.instruments.wire import Stream
 
 if TYPE_CHECKING:
@@ -97,12 +97,11 @@ class Beside:
 
 def describe(points: Sequence[Beside]) -> str:
     """The picture of the utilisation law in words: percentiles and share delayed at each point."""
-    said = [
-        f"{point.rho:.1%}: p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms,"
-        f" {point.delayed:.1%} delayed"
-        for point in points
-        for p50, p95, p99 in [np.percentile(point.victim_ms, (50, 95, 99))]
-    ]
+    said = []
+    for point in points:
+        shown = {q: said_ms(point.victim_ms, q) for q in (50, 95, 99)}
+        times = ", ".join(f"p{q} {ms}" for q, ms in shown.items() if ms != "–")
+        said.append(f"{point.rho:.1%}: {times} ms, {point.delayed:.1%} delayed")
     worst = max(
         abs(float(np.percentile(point.victim_ms, 95) / np.percentile(point.predicted_ms, 95)) - 1)
         for point in points
@@ -114,22 +113,22 @@ def describe(points: Sequence[Beside]) -> str:
 
 
 def frame(points: Iterable[Beside]) -> pd.DataFrame:
-    """Measured and predicted p95 and p99 in ms and share delayed, a line for each point."""
+    """Measured and predicted p95 and p99 in ms and share delayed, a line for each point.
+
+    A percentile with too few values beyond it is "–".
+    """
     import pandas as pd
 
     lines = []
     for point in points:
-        measured_ms, predicted_ms = (
-            np.percentile(times, (95, 99)) for times in (point.victim_ms, point.predicted_ms)
-        )
         lines.append(
             {
                 "ρ": round(point.rho, 3),
                 "calls": point.blockers,
-                "p95 ms": measured_ms[0].round(1),
-                "predicted p95": predicted_ms[0].round(1),
-                "p99 ms": measured_ms[1].round(1),
-                "predicted p99": predicted_ms[1].round(1),
+                "p95 ms": said_ms(point.victim_ms, 95),
+                "predicted p95": said_ms(point.predicted_ms, 95),
+                "p99 ms": said_ms(point.victim_ms, 99),
+                "predicted p99": said_ms(point.predicted_ms, 99),
                 "delayed": f"{point.delayed:.1%}",
                 "predicted delayed": f"{point.predicted_delayed:.1%}",
             }

@@ -12,6 +12,7 @@ so they can be laid over the server's own stamps.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,9 +49,10 @@ class Stream:
 class Row(NamedTuple):
     """One request. Times in ns of `perf_counter_ns`; 0 where that moment never came.
 
-    `error` is "" or why the request did not end as expected: refused (no connection), closed
-    (connection lost before the response was whole), broken (not HTTP), timeout, status, body,
-    dropped (never sent).
+    `intended_ns` is when it was due, `sent_ns` when its first bytes were with the kernel. `error`
+    is "" or why the request did not end as expected: refused (no connection), closed (connection
+    lost before the response was whole), broken (not HTTP), timeout, status, body, dropped (never
+    sent).
     """
 
     stream: int
@@ -67,7 +69,10 @@ class Row(NamedTuple):
 class Sent(NamedTuple):
     """What one run gives back: its rows, its time origin and what it cost the client.
 
-    `peers` is what was answered to `Stream.identify`, by stream and connection.
+    `peers` is what was answered to `Stream.identify`, by stream and connection; `scheduled` the
+    number of requests due in each stream, None for a closed loop without such a number.
+    `in_flight_s` is the time all requests together were in flight, counted where they begin and end
+    and not from the rows, so that it can be held against them.
     """
 
     rows: list[Row]
@@ -76,6 +81,8 @@ class Sent(NamedTuple):
     cpu_s: float
     wait_s: float  # the client was ready to run and had no core; 0 where the platform can't tell
     peers: dict[tuple[int, int], bytes] = {}  # noqa: RUF012
+    scheduled: tuple[int | None, ...] = ()
+    in_flight_s: float | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -89,10 +96,12 @@ class Connection(asyncio.Protocol):
         self.body: list[bytes] = []
         self.parser = HttpResponseParser(self)
         self.transport: asyncio.Transport | None = None
+        self.descriptor = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = transport  # type: ignore[assignment]
+        self.descriptor = transport.get_extra_info("socket").fileno()
 
     def send(self, intended_ns: int) -> None:
         """Send the source's request, due at `intended_ns`; none may be in flight."""
@@ -100,11 +109,15 @@ class Connection(asyncio.Protocol):
         self.intended_ns = intended_ns
         self.first_byte_ns = 0
         self.body = []
-        self.sent_ns = now_ns()
+        self.source.begun(intended_ns)
         if self.transport is None:  # lost as soon as it was open
+            self.sent_ns = now_ns()
             self.finish("closed")
-        else:
-            self.transport.write(self.source.request)
+            return
+        left = hand_over(self.descriptor, self.source.request)
+        self.sent_ns = now_ns()
+        if left:
+            self.transport.write(left)
 
     def data_received(self, data: bytes) -> None:
         """Stamp the first byte and parse on."""
@@ -139,9 +152,13 @@ class Connection(asyncio.Protocol):
             error = "status"
         elif source.stream.expect_body is not None and body != source.stream.expect_body:
             error = "body"
-        if status == 101 or not self.parser.should_keep_alive():
+        if status == 101 or self.half_sent() or not self.parser.should_keep_alive():
             self.close()
         self.finish(error, status, len(body))
+
+    def half_sent(self) -> bool:
+        """Whether the answer has come before all of the request was sent."""
+        return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the request in flight as an error."""
@@ -165,3 +182,16 @@ class Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
             self.transport = None
+
+
+def hand_over(descriptor: int, data: bytes) -> memoryview:
+    """Write to a non-blocking socket what it takes now; return the rest.
+
+    Past the transport, which must have nothing to write: uvloop keeps what it is given until the
+    end of the loop's turn. Errors are left for the transport to meet.
+    """
+    try:
+        written = os.write(descriptor, data)
+    except OSError:
+        written = 0
+    return memoryview(data)[written:]
