@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -231,5 +232,61 @@ def reserves(mib: int) -> int:
 @hungry.get("/small")
 def many_small(count: int) -> int:
     """Objects of some 230 bytes at once; returns their size, the list's own included."""
-    objects = [b"%0200d" % number for number in range(count)]
+    objects: list[Any] = [None] * count  # a list that grows may be there twice for a moment
+    for number in range(count):
+        objects[number] = b"%0200d" % number
     return sum(map(sys.getsizeof, objects)) + sys.getsizeof(objects)
+
+
+barriers: dict[int, asyncio.Barrier] = {}
+
+
+@hungry.get("/together")
+async def fills_with_others(mib: int, crowd: int) -> int:
+    """Fills that much memory and holds it until a crowd of that many does."""
+    held = b"x" * (mib << 20)
+    await barriers.setdefault(crowd, asyncio.Barrier(crowd)).wait()
+    return len(held)
+
+
+held: list[Any] = []
+
+
+def hold(mib: int) -> None:
+    """Fill that much memory and keep it."""
+    held.append(b"x" * (mib << 20))
+
+
+def spool(mib: int, folder: str) -> None:
+    """Write that much to a temporary file and keep it open."""
+    file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+    held.append(file)
+    for _ in range(mib):
+        file.write(os.urandom(1 << 20))
+
+
+def let_go() -> None:
+    """Free and close what is kept."""
+    while held:
+        kept = held.pop()
+        if not isinstance(kept, bytes):
+            kept.close()
+
+
+def leave_the_allocator() -> None:
+    """Let the memory instrument change nothing about this process's allocator."""
+    from lab_apps.instruments import memory
+
+    memory.set_allocator = lambda: True
+
+
+async def sleeper(scope: Any, receive: Any, send: Any) -> None:
+    """Answers b"ok", /sleep/MS after it has held the loop for so long; costs next to nothing."""
+    if scope["type"] == "lifespan":
+        return await bare(scope, receive, send)
+    if scope["path"].startswith("/sleep/"):
+        time.sleep(float(scope["path"][7:]) / 1e3)  # noqa: ASYNC251
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+    return None

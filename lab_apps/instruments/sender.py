@@ -37,7 +37,10 @@ def _pace(loop: asyncio.AbstractEventLoop, plan: list[Due]) -> None:
         loop.call_soon_threadsafe(callback, due_ns)
 
 
-async def _send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up: int) -> Sent:
+async def send_on_loop(
+    url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up: int
+) -> Sent:
+    """What `send` does, on the running loop."""
     parts = urlsplit(url)
     rows: list[Row] = []
     sources: list[Source] = []
@@ -80,4 +83,4 @@ def send(url: str, streams: tuple[Stream, ...], timeout_s: float, warm_up: int) 
     from its sending is a row with `done = sent + timeout`; nothing is removed.
     """
     machine.allow_descriptors()
-    return uvloop.run(_send(url, streams, timeout_s, warm_up))
+    return uvloop.run(send_on_loop(url, streams, timeout_s, warm_up))

@@ -206,7 +206,7 @@ class OpenSource(Source):
         self.at_s = schedule.at_s
         self.left = self.scheduled = len(schedule.at_s)
         # To open one later takes a turn of the server's loop.
-        self.first_connections = min(FIRST_CONNECTIONS, self.left)
+        self.first_connections = min(self.stream.connections or FIRST_CONNECTIONS, self.left)
         self.tasks: set[asyncio.Task[None]] = set()
         self.users = random.Random(self.index)
 

@@ -32,7 +32,8 @@ class Stream:
     """Requests of one kind: what is sent, when, and what must come back.
 
     `expect_body=None` accepts any complete body; everything the lab times sets it. `identify` is a
-    path asked once on each connection that is opened beforehand; see `Sent.peers`.
+    path asked once on each connection that is opened beforehand; see `Sent.peers`. `connections` is
+    how many an open stream opens beforehand, where the sender's own number is too few.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stream:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     identify: str = ""
+    connections: int | None = None
 
 
 class Row(NamedTuple):
