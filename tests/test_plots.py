@@ -145,6 +145,12 @@ def test_strip_of_more_than_there_are_colours() -> None:
 COUNTS = {"blocks": {"def": 0, "await": 0}, "awaits": {"def": 5, "await": 4}}
 
 
+def test_matrix_says_what_it_is_told() -> None:
+    counts = {"a": {"one": 0.0, "two\nlines": 2.5}}
+    fig = plots.matrix(counts, of=5, xlabel="", ylabel="", said=lambda mib: f"{mib:g} MiB")
+    assert [text.get_text() for text in fig.axes[0].texts] == ["0 MiB", "2.5 MiB"]
+
+
 def test_matrix() -> None:
     figure = plots.matrix(COUNTS, of=5, xlabel="victim", ylabel="holder")
     (axes,) = figure.axes

@@ -163,18 +163,29 @@ def strip(values: Mapping[str, npt.NDArray[np.float64]], *, xlabel: str) -> Figu
     return fig
 
 
-def matrix(counts: Mapping[str, Mapping[str, int]], *, of: int, xlabel: str, ylabel: str) -> Figure:
-    """A cell for each row and column with its count out of `of`; dark where nothing was."""
+def matrix(
+    counts: Mapping[str, Mapping[str, float]],
+    *,
+    of: float,
+    xlabel: str,
+    ylabel: str,
+    said: Callable[[float], str] | None = None,
+) -> Figure:
+    """A cell for each row and column with its count out of `of`; dark where nothing was.
+
+    A cell says "3 of 5", or what `said` makes of its count.
+    """
     rows, columns = list(counts), list(next(iter(counts.values())))
-    fig = figure(8, 1.1 + 0.36 * len(rows))
+    fig = figure(8, 1.1 + 0.36 * len(rows) + 0.12 * max(name.count("\n") for name in columns))
     axes = fig.subplots()
     shares = np.array([[counts[row][column] / of for column in columns] for row in rows])
     axes.imshow(shares, cmap="cividis", vmin=-0.2, vmax=1.4, aspect="auto")
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):
-            said = f"{counts[row][column]} of {of}"
+            count = counts[row][column]
+            text = said(count) if said else f"{count} of {of}"
             colour = "white" if shares[y, x] < 0.53 else "black"  # equally legible there
-            axes.text(x, y, said, ha="center", va="center", color=colour, fontsize=9)
+            axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(columns)), columns, fontsize=9)
     axes.set_yticks(range(len(rows)), rows, fontsize=9)
     axes.xaxis.tick_top()
