@@ -135,6 +135,21 @@ def test_what_a_machine_lacks(
     assert machine.lacks(needs) == why
 
 
+def test_memory_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "PROC", tmp_path)
+    assert "no high-water mark" in str(machine.lacks(["high-water mark"]))
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/clear_refs").touch()
+    assert machine.lacks(["high-water mark"]) is None
+    monkeypatch.setattr(machine, "SHARED", tmp_path)
+    assert machine.lacks(["tmpfs"]) == f"no tmpfs at {tmp_path}"
+    monkeypatch.setattr(machine, "SHARED", Path("/"))
+    monkeypatch.setattr(machine, "SHARED_BYTES", 2**60)
+    assert "MiB free in /, 48 needed" in str(machine.lacks(["tmpfs"]))
+    monkeypatch.setattr(machine, "SHARED_BYTES", 0)
+    assert machine.lacks(["tmpfs"]) is None
+
+
 def test_unknown_need() -> None:
     with pytest.raises(KeyError, match="4 cores"):
         machine.lacks(["4 cores"])

@@ -31,7 +31,7 @@ class Claim:
     `expected` belongs to an exact claim; a list of two numbers in it means from .. to. `theta` and
     `why_theta` belong to the others: a ratio claim says that a/b > theta, an equivalence claim that
     1/theta < a/b < theta. `needs` says what the machine must have for the claim to make sense, in
-    the words of `machine.NEEDS`: "gil", "no gil", "2 cores", "2 idle cores".
+    the words of `machine.NEEDS`.
     """
 
     id: str

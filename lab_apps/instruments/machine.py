@@ -17,6 +17,8 @@ PROC = Path("/proc")
 DESCRIPTORS = 4096
 IDLE_CORES = 1.5  # from which on two count as idle: a process that burns one leaves 1.0 of 2
 IDLE_WINDOW_S = 0.15
+SHARED = Path("/dev/shm")
+SHARED_BYTES = 48 * 2**20  # of 64 MiB, which containers often have
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx")
 
@@ -76,6 +78,8 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "no gil": lambda: "this interpreter has a GIL" if gil_enabled() else "",
     "2 cores": lambda: "1 core, 2 needed" if usable_cores() < 2 else "",
     "2 idle cores": lambda: _too_few_idle(),
+    "high-water mark": lambda: _no_clear_refs(),
+    "tmpfs": lambda: _no_tmpfs(),
 }
 
 
@@ -121,6 +125,19 @@ def _too_few_idle() -> str:
     if idle is None:
         return f"{platform.system()} does not say whether cores are idle"
     return "" if idle >= IDLE_CORES else f"{idle:.1f} of {usable_cores()} cores idle, 2 needed"
+
+
+def _no_clear_refs() -> str:
+    if os.access(PROC / "self/clear_refs", os.W_OK):
+        return ""
+    return f"{platform.system()} has no high-water mark that can be reset (/proc/self/clear_refs)"
+
+
+def _no_tmpfs() -> str:
+    if not SHARED.is_mount():
+        return f"no tmpfs at {SHARED}"
+    free = os.statvfs(SHARED).f_bavail * os.statvfs(SHARED).f_frsize
+    return "" if free >= SHARED_BYTES else f"{free >> 20} MiB free in {SHARED}, 48 needed"
 
 
 def allow_descriptors() -> None:
