@@ -160,26 +160,6 @@ def pool_thread() -> list[int]:
     return [*mine, lifespans, threading.active_count(), descriptors]
 
 
-twins = FastAPI()
-
-
-async def one_ms() -> str:
-    """Blocks the loop for a millisecond."""
-    time.sleep(0.001)  # noqa: ASYNC251
-    return "done"
-
-
-twins.get("/one", response_model=None)(one_ms)
-twins.get("/two", response_model=None)(one_ms)
-
-
-@twins.get("/slower", response_model=None)
-async def slower() -> str:
-    """Takes 1.5 times as long: the sleep, what it oversleeps, and the request itself."""
-    time.sleep(0.0016)  # noqa: ASYNC251
-    return "done"
-
-
 async def checksum(scope: Any, receive: Any, send: Any) -> None:
     """Answers with the CRC-32 of the body."""
     if scope["type"] == "lifespan":
@@ -257,9 +237,10 @@ def hold(mib: int) -> None:
     held.append(b"x" * (mib << 20))
 
 
-def spool(mib: int, folder: str) -> None:
-    """Write that much to a temporary file and keep it open."""
-    file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+def spool(mib: int, folder: str, named: bool = False) -> None:
+    """Write that much to a temporary file, which may have a name, and keep it open."""
+    make = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
+    file: Any = make(dir=folder, buffering=0)
     held.append(file)
     for _ in range(mib):
         file.write(os.urandom(1 << 20))

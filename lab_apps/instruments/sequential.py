@@ -97,6 +97,3 @@ def tail(count: int, n: int) -> float:
 
 def _largest_count(n: int, level: float) -> int:
     return max((c for c in range(n // 2 + 1) if tail(c, n) <= level), default=-1)
-
-
-_tail = tail
