@@ -31,7 +31,8 @@ class Intake:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         size = 0
 
         async def counted() -> Any:
@@ -45,7 +46,7 @@ class Intake:
                 self.taken.append(size)
             await send(message)
 
-        return await self._app(scope, counted, noted)
+        await self._app(scope, counted, noted)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _pieces(body: bytes) -> Iterator[memoryview]:
 
 def _chunks(body: bytes) -> Iterator[memoryview]:
     for piece in _pieces(body):
-        yield memoryview(b"%x\r\n%b\r\n" % (len(piece), piece))
+        yield memoryview(b"%x\r\n" % len(piece) + bytes(piece) + b"\r\n")
     yield memoryview(b"0\r\n\r\n")
 
 

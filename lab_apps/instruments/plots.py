@@ -45,10 +45,19 @@ def show(fig: Figure, *, title: str, caption: str, alt: str) -> None:
 
 
 def conditions(
-    loop: str, model: str, trials: Sequence[Trial], not_shown: str, *, workers: str = "1 worker"
+    loop: str,
+    model: str,
+    trials: Sequence[Trial],
+    not_shown: str,
+    *,
+    workers: str = "1 worker",
+    others: int = 0,
 ) -> str:
-    """The caption: versions, loop, workers, cores, `model` of the load, n, failures, limits."""
-    n = sum(len(trial.rows) for trial in trials)
+    """The caption: versions, loop, workers, cores, `model` of the load, n, failures, limits.
+
+    `others` are requests that belong to no trial.
+    """
+    n = sum(len(trial.rows) for trial in trials) + others
     failed = sum(sum(trial.errors.values()) for trial in trials)
     have = machine.versions()
     gil = "" if machine.gil_enabled() else ", no GIL"
