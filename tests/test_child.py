@@ -283,3 +283,13 @@ def test_check_sees_a_child_that_stays(parent: str, good: str, bad: str, tmp_pat
     script = PARENTS[parent].replace("lab_apps.instruments.child", "broken")
     with pytest.raises(AssertionError, match="still there"):
         check_dies_with_parent(script, GONE_WITHIN_S / 2)
+
+
+def test_environment() -> None:
+    """What is added is there, also after another start; what was there stays."""
+    child = Child("os:getenv", {"LAB_TEST": "yes"})
+    for _ in range(2):
+        assert child.call("LAB_TEST") == "yes"
+        assert child.call("PATH") == os.environ["PATH"]
+        child.close()
+    assert "LAB_TEST" not in os.environ

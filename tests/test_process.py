@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from helpers import TESTS, children, needs_proc, no_leftovers, refuses, runs, wait_until
+from targets import OwnError, fail
 
 from lab_apps.instruments import load
 from lab_apps.instruments.calibration import OK
@@ -66,6 +69,37 @@ def test_nothing_is_asked_after_the_end() -> None:
             for question in (ended.readings, ended.cpu_s, ended.loop_cpu_s, ended.run_queue_wait_s):
                 with pytest.raises(ChildError, match="has stopped"):
                     question()
+
+
+@needs_proc
+def test_inside_the_process() -> None:
+    def local() -> None:
+        pass
+
+    def in_a_notebook() -> None:
+        pass
+
+    in_a_notebook.__module__, in_a_notebook.__qualname__ = "__main__", "in_a_notebook"
+    with no_leftovers(), Process() as home:
+        with serve("apps:bare", where=home) as one:
+            assert one.inside(os.getpid) == home.pid
+            assert one.inside(divmod, 7, 2) == (3, 1)
+            with pytest.raises(OwnError, match="no"):
+                one.inside(fail, "no")
+            for function in (local, in_a_notebook, lambda: None):
+                with pytest.raises(ValueError, match="move it to a module"):
+                    one.inside(function)
+            assert httpx.get(one.url).text == "bare"  # in spite of all this
+        with pytest.raises(ChildError, match="has stopped"):
+            one.inside(os.getpid)
+
+
+def test_environment_of_the_process(tmp_path: Path) -> None:
+    """What is added is there, what was there stays."""
+    with Process(env={"TMPDIR": str(tmp_path)}) as home, serve("apps:bare", where=home) as one:
+        assert one.inside(tempfile.gettempdir) == str(tmp_path)
+        assert one.inside(os.getenv, "PATH") == os.environ["PATH"]
+    assert tempfile.gettempdir() != str(tmp_path)
 
 
 @needs_proc

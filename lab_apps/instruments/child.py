@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
@@ -26,11 +27,13 @@ class Child:
     not imported again, so it works from notebooks and scripts alike). It has a session of its
     own, so that interrupting a notebook cell does not reach it, and ends with this process: it
     watches a pipe that only this process holds open, and its parent's process id. One call at a
-    time: not for use from two threads.
+    time: not for use from two threads. `env` are environment variables that it has besides this
+    process's, such as TMPDIR.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, env: Mapping[str, str] | None = None) -> None:
         self.target = target
+        self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._stderr: IO[bytes] | None = None
@@ -99,6 +102,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
+                env=os.environ | self._env,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

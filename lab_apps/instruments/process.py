@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 from lab_apps.instruments.child import Child, ChildError
 from lab_apps.instruments.eventloop import Readings
-from lab_apps.instruments.thread import STOP_TIMEOUT_S, Loop, Server, ThreadServer
+from lab_apps.instruments.thread import STOP_TIMEOUT_S, Loop, Server, T, ThreadServer
 
 
 class Process:
@@ -20,11 +20,12 @@ class Process:
     name of an object is thus the same object each time, one given as the name of a function is
     made anew. The process starts with its first server and ends with the block, or with this
     process, however that ends. An interrupt, or a server that fails to start or to stop, ends it
-    early; the next server then starts another.
+    early; the next server then starts another. `env` are environment variables that it has besides
+    this process's, such as TMPDIR.
     """
 
-    def __init__(self) -> None:
-        self._child = Child(f"{__name__}:_host")
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self._child = Child(f"{__name__}:_host", env)
         self._open = self._serving = False
 
     def __enter__(self) -> Process:
@@ -100,10 +101,17 @@ class _RemoteServer(Server):
         wait_s: float | None = self._ask("run_queue_wait_s")
         return wait_s
 
-    def _ask(self, what: str) -> Any:
+    def inside(self, function: Callable[..., T], *args: Any) -> T:
+        name = f"{function.__module__}.{function.__qualname__}"
+        if function.__module__ == "__main__" or "<" in name:
+            raise ValueError(f"another process does not find {name}: move it to a module")
+        answer: T = self._ask("inside", function, *args)
+        return answer
+
+    def _ask(self, what: str, *args: Any) -> Any:
         if self._pid is None or self._child.pid != self._pid:  # a call would start another process
             raise ChildError("this server has stopped: ask within its block")
-        return self._child.call(what)
+        return self._child.call(what, *args)
 
     @contextlib.contextmanager
     def _ended_by_failure(self) -> Iterator[None]:
@@ -126,4 +134,4 @@ def _host(what: str, *args: Any) -> Any:
         _hosted.start()
         return _hosted.url, _hosted.loop
     assert _hosted is not None
-    return getattr(_hosted, what)()
+    return getattr(_hosted, what)(*args)

@@ -8,7 +8,8 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
@@ -20,6 +21,7 @@ from lab_apps.instruments.listener import listener
 from lab_apps.instruments.stopping import PromptServer
 
 Loop: TypeAlias = Literal["auto", "asyncio", "uvloop"]
+T = TypeVar("T")
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
@@ -51,6 +53,15 @@ class Server:
 
     def run_queue_wait_s(self) -> float | None:
         """Seconds the loop's thread was ready and had no core; None where not told."""
+        raise NotImplementedError
+
+    def inside(self, function: Callable[..., T], *args: Any) -> T:
+        """Call `function(*args)` in the process the server lives in; return what it returns.
+
+        Not on the loop's thread. In another process it must be a function that a module can be
+        asked for by name, its arguments and its result such that they can be pickled. Raises what
+        it raises, and ValueError for a function without such a name.
+        """
         raise NotImplementedError
 
 
@@ -139,6 +150,15 @@ class ThreadServer(Server):
     def run_queue_wait_s(self) -> float | None:
         """See `Server`; None after the end."""
         return machine.run_queue_wait_s(os.getpid(), self._thread.native_id or 0)
+
+    def inside(self, function: Callable[..., T], *args: Any) -> T:
+        """See `Server`: here, on the caller's thread."""
+        return function(*args)
+
+    def on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine returns that runs on the server's own loop, beside the app."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
         # uvicorn ends a failed start with sys.exit(); the reason is in self._error.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from lab_apps.instruments import machine
 from lab_apps.instruments.child import Child, ChildError
@@ -16,6 +17,7 @@ from lab_apps.instruments.thread import (
     STOP_TIMEOUT_S,
     Loop,
     Server,
+    T,
 )
 
 HOST = "lab_apps.instruments.supervisor:host"
@@ -74,6 +76,12 @@ class WorkersServer(Server):
         # A worker's loop runs in its main thread, whose id is the process's.
         waits_s = [machine.run_queue_wait_s(pid, pid) for pid in self.pids]
         return None if None in waits_s else sum(wait_s or 0.0 for wait_s in waits_s)
+
+    def inside(self, function: Callable[..., T], *args: Any) -> T:
+        """Raise ValueError: there are several processes."""
+        raise ValueError(
+            "workers are several processes, to call a function in: use serve(..., where='process')"
+        )
 
 
 @contextlib.contextmanager
