@@ -27,9 +27,9 @@ def measure(url: str, users: int | None, rate: float | None, seconds: float) -> 
     errors_by_kind, achieved_rps (without errors), client_cpu_share of a core, percentiles in ms of
     response (from the intended instant), service (from the sending) and send lag, over all
     requests, failed ones too; None where fewer than ten values lie beyond one. client_faults is
-    what the client's check of itself found, [] for nothing. A closed loop ends at `MAX_REQUESTS`. Raises
-    CannotRun for a URL that isn't one of this machine, when nothing answers there, and for too many
-    requests or none.
+    what the client's check of itself found, [] for nothing. A closed loop ends at `MAX_REQUESTS`.
+    Raises CannotRun for a URL that isn't one of this machine, when nothing answers there, and for
+    too many requests or none.
     """
     base, path = target(url)
     plan: Schedule
