@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from targets import OwnError
+
+from lab_apps.instruments.calibration import create_app
 
 
 @contextlib.asynccontextmanager
@@ -175,35 +176,16 @@ async def checksum(scope: Any, receive: Any, send: Any) -> None:
     return None
 
 
-hungry = FastAPI()
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-libc.free.argtypes = [ctypes.c_void_p]
+hungry = create_app()  # has /fill and /malloc
 
 
-@hungry.get("/async")
-async def fills_on_the_loop(mib: int) -> int:
-    """Fills that much memory on the loop's thread, and gives it back."""
-    return len(b"x" * (mib << 20))
-
-
-@hungry.get("/def")
+@hungry.get("/fill-def/{mib}")
 def fills_in_the_pool(mib: int) -> int:
     """Fills that much memory on a pool thread, and gives it back."""
     return len(b"x" * (mib << 20))
 
 
-@hungry.get("/c")
-def fills_as_a_c_library(mib: int) -> int:
-    """The same past Python's own allocators."""
-    place = libc.malloc(mib << 20)
-    libc.memset(place, 1, mib << 20)
-    libc.free(place)
-    return mib << 20
-
-
-@hungry.get("/untouched")
+@hungry.get("/untouched/{mib}")
 def reserves(mib: int) -> int:
     """Allocates zeros, which take no memory until they are touched."""
     return len(bytes(mib << 20))
@@ -252,13 +234,6 @@ def let_go() -> None:
         kept = held.pop()
         if not isinstance(kept, bytes):
             kept.close()
-
-
-def leave_the_allocator() -> None:
-    """Let the memory instrument change nothing about this process's allocator."""
-    from lab_apps.instruments import memory
-
-    memory.set_allocator = lambda: True
 
 
 async def sleeper(scope: Any, receive: Any, send: Any) -> None:

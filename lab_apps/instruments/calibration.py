@@ -1,18 +1,22 @@
-"""An app whose delays, answers and faults are known: what the instruments are tested against."""
+"""An app whose delays, answers, faults and memory are known, to test instruments against."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import tempfile
 import time
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 OK = b'{"ok":true}'
+SPOOL_S = 0.1
+MIB = 2**20
 
 
 def create_app() -> FastAPI:
-    """An app with a route that does nothing and one that takes a known time."""
+    """An app with routes that do nothing, take a known time, or a known amount of memory."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/null")
@@ -28,6 +32,31 @@ def create_app() -> FastAPI:
     @app.get("/wait/{ms}")
     async def wait(ms: float) -> dict[str, bool]:
         await asyncio.sleep(ms / 1e3)
+        return {"ok": True}
+
+    @app.get("/fill/{mib}")
+    async def fill(mib: int) -> dict[str, bool]:
+        # On the loop's thread. Filled, because pages that nobody touches are no memory.
+        b"x" * (mib * MIB)
+        return {"ok": True}
+
+    @app.get("/malloc/{mib}")
+    async def malloc(mib: int) -> dict[str, bool]:
+        # As a C library does it, past Python's allocators.
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        place = ctypes.c_void_p(libc.malloc(ctypes.c_size_t(mib * MIB)))
+        libc.memset(place, 1, ctypes.c_size_t(mib * MIB))
+        libc.free(place)
+        return {"ok": True}
+
+    @app.get("/spool/{mib}")
+    async def spool(mib: int) -> dict[str, bool]:
+        # To the temporary folder, kept for a moment.
+        with tempfile.TemporaryFile() as file:
+            for _ in range(mib):
+                file.write(b"x" * MIB)
+            await asyncio.sleep(SPOOL_S)
         return {"ok": True}
 
     @app.get("/status/{code}")

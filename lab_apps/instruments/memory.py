@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import re
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SELF = Path("/proc/self")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 THRESHOLD_BYTES = 128 * 1024  # what both are before glibc begins to adjust them
 DISAGREE_SHARE, DISAGREE_MIB = 0.15, 1.0
+SETTLE_LOOKS, SETTLE_S, SETTLED_MIB = 50, 0.01, 0.1
 
 _begun: tuple[Method, float] | None = None  # the pass of this process, MiB resident before it
 
@@ -63,17 +65,18 @@ def why_no_high_water() -> str:
     return ""
 
 
-def begin(method: Method) -> None:
+def begin(method: Method, allocator: bool = True) -> None:
     """Begin a pass of this process, in place of one that was not ended by `peak_mib()`.
 
     "traced": tracemalloc, which sees what Python and numpy allocate, touched or not, and nothing
     that C libraries do. It slows allocation down more than twofold.
 
     "high water": VmHWM after a reset by a 5 written to clear_refs (proc_pid_clear_refs(5)), which
-    sees every page touched, less what was resident before. Calls `set_allocator()`. The
-    resident size is the exact one of smaps_rollup: VmRSS of status equals it on Linux 6.18 but is
-    approximate on older kernels. VmHWM is kept from counters that lag behind by up to 32 pages,
-    128 KiB, on each core (twice the number of cores where they are more than 16).
+    sees every page touched, less what was resident before, once that has settled. Calls
+    `set_allocator()`, unless `allocator` is False. The resident size is the exact one of
+    smaps_rollup: VmRSS of status equals it on Linux 6.18 but is approximate on older kernels. VmHWM
+    is kept from counters that lag behind by up to 32 pages, 128 KiB, on each core (twice the number
+    of cores beyond 16).
 
     Raises ValueError for another word, RuntimeError with the reason where there is no such mark.
     """
@@ -86,8 +89,9 @@ def begin(method: Method) -> None:
     elif method == "high water":
         if why := why_no_high_water():
             raise RuntimeError(why)
-        set_allocator()
-        before_mib = _kib("smaps_rollup", "Rss") / 1024
+        if allocator:
+            set_allocator()
+        before_mib = _settled_mib()
         (SELF / "clear_refs").write_text("5")
     else:
         raise ValueError(f'a peak is "traced" or "high water", not {method!r}')
@@ -110,7 +114,9 @@ def peak_mib() -> float:
     return peak_bytes / MIB
 
 
-def peak(server: Server, request: Callable[[], object], *, method: Method) -> float:
+def peak(
+    server: Server, request: Callable[[], object], *, method: Method, allocator: bool = True
+) -> float:
     """Peak of the server's process while `request()` runs, in MiB above what was there before.
 
     nan, and no request, where that process can't tell: `why_no_high_water` says why. All that
@@ -120,7 +126,7 @@ def peak(server: Server, request: Callable[[], object], *, method: Method) -> fl
     """
     if method == "high water" and server.inside(why_no_high_water):
         return math.nan
-    server.inside(begin, method)
+    server.inside(begin, method, allocator)
     try:
         request()
     finally:
@@ -231,6 +237,18 @@ def filesystem(path: str | os.PathLike[str]) -> str:
     # Of two mounts at one point the later hides the earlier.
     longest = max(reversed(above), key=lambda mount: len(mount.point.parts), default=None)
     return longest.kind if longest else "unknown"
+
+
+def _settled_mib() -> float:
+    """MiB resident once that no longer changes: what a request held goes after its answer."""
+    now_mib = _kib("smaps_rollup", "Rss") / 1024
+    for _ in range(SETTLE_LOOKS):
+        before_mib = now_mib
+        time.sleep(SETTLE_S)
+        now_mib = _kib("smaps_rollup", "Rss") / 1024
+        if abs(now_mib - before_mib) < SETTLED_MIB:
+            break
+    return now_mib
 
 
 def _kib(file: str, name: str) -> int:

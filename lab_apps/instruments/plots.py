@@ -176,16 +176,18 @@ def matrix(
     counts: Mapping[str, Mapping[str, float]],
     *,
     of: float,
-    xlabel: str,
-    ylabel: str,
+    xlabel: str = "",
+    ylabel: str = "",
     said: Callable[[float], str] | None = None,
+    width: float = 8.0,
 ) -> Figure:
     """A cell for each row and column with its count out of `of`; dark where nothing was.
 
     A cell says "3 of 5", or what `said` makes of its count.
     """
     rows, columns = list(counts), list(next(iter(counts.values())))
-    fig = figure(8, 1.1 + 0.36 * len(rows) + 0.12 * max(name.count("\n") for name in columns))
+    lines = max(name.count("\n") for name in columns)
+    fig = figure(width, 1.1 + 0.36 * len(rows) + 0.17 * lines)
     axes = fig.subplots()
     shares = np.array([[counts[row][column] / of for column in columns] for row in rows])
     axes.imshow(shares, cmap="cividis", vmin=-0.2, vmax=1.4, aspect="auto")

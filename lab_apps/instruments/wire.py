@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lab_apps.instruments.sources import Source
 
 now_ns = time.perf_counter_ns
+SEND_BUFFER = 2**18
 FIRST_BYTES = 2**16  # some 20 µs of copying; the rest of a large body is on its way when it is sent
 
 
@@ -104,7 +106,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = transport  # type: ignore[assignment]
-        self.descriptor = transport.get_extra_info("socket").fileno()
+        sock = transport.get_extra_info("socket")
+        self.descriptor = sock.fileno()
+        if len(self.source.request) > SEND_BUFFER:
+            # Or the loop is held while megabytes are copied, and other streams send late.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def send(self, intended_ns: int) -> None:
         """Send the source's request, due at `intended_ns`; none may be in flight."""

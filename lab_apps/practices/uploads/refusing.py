@@ -112,7 +112,7 @@ class Refusal:
 
 
 KINDS = ("upload", "json", "stream", "form")
-NONE, OWN, COUNTED = "none", "route reads the body", "route counts the stream"
+NONE, OWN, COUNTED = "no remedy", "route reads the body", "route counts the stream"
 GATE, FRAMEWORK = "middleware", "max_body_size"
 
 REFUSALS = [
