@@ -234,15 +234,3 @@ def let_go() -> None:
         kept = held.pop()
         if not isinstance(kept, bytes):
             kept.close()
-
-
-async def sleeper(scope: Any, receive: Any, send: Any) -> None:
-    """Answers b"ok", /sleep/MS after it has held the loop for so long; costs next to nothing."""
-    if scope["type"] == "lifespan":
-        return await bare(scope, receive, send)
-    if scope["path"].startswith("/sleep/"):
-        time.sleep(float(scope["path"][7:]) / 1e3)  # noqa: ASYNC251
-    headers = [(b"content-length", b"2")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"ok"})
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -99,6 +100,12 @@ def test_what_holds() -> None:
     assert not tally(1.0, 1, trials=30).holds
     assert tally(1.1, 0).holds
     assert not tally(1.1, 1).holds
+    unjudged = dataclasses.replace(tally(1.1, 0), outcomes=COUNTS | {"not measurable here": 30})
+    assert unjudged.holds
+    assert not dataclasses.replace(unjudged, trials=299).holds
+    beside_hog = dataclasses.replace(tally(2.0, 1, trials=20), what="hog at random")
+    assert beside_hog.holds
+    assert not dataclasses.replace(beside_hog, wrong=2).holds
 
 
 def test_no_trials() -> None:
@@ -179,7 +186,7 @@ def test_a_hog_beside_one_arm_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(random.Random, "shuffle", lambda _, names: names.reverse())
     (one,) = audit.under_hog("every second burst", 5, (1.1,))
     print(f"\n{audit.table([one])}")
-    assert one.wrong > 0
+    assert one.wrong > 1
     assert not one.holds
 
 
@@ -207,7 +214,7 @@ def test_table_and_record(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].split()[:4] == ["one", "1.000", "300", str(wrong)]
+    assert lines[1].split()[:5] == ["one", "1.000", "300", "300", str(wrong)]
     assert audit.main(["--store"]) == status
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["tallies"][0]["wrong"] == wrong

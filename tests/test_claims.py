@@ -162,6 +162,13 @@ def test_undefined_ratio_counts_against_either_side(pair: Pair) -> None:
     assert mixed.interval == (4, 4)
 
 
+def test_exact_claim_on_a_disturbed_machine() -> None:
+    """Whatever was observed."""
+    for observed in ({"answered": 20}, {"answered": 0}):
+        verdict = exact(EXACT, observed, disturbed="client without a core")
+        assert (verdict.outcome, verdict.reason) == ("not measurable here", "client without a core")
+
+
 def test_failed_request_ends_it() -> None:
     failed = Pair(4, 1, failed={"timeout": 2})
     verdict = judge(RATIO, [*pairs(*[4] * 9), failed, *pairs(*[4] * 30)])

@@ -19,8 +19,8 @@ BODY = bytes(SIZE)
 class Refuser:
     """Takes in `after` bytes of a body, then answers 403; all of it with None."""
 
-    def __init__(self, after: int | None) -> None:
-        self.after = after
+    def __init__(self, after: int | None, closes: bool = True) -> None:
+        self.after, self.closes = after, closes
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -29,7 +29,7 @@ class Refuser:
         while more and (self.after is None or seen < self.after):
             message = await receive()
             seen, more = seen + len(message["body"]), message["more_body"]
-        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        headers = [(b"content-length", b"0")] + [(b"connection", b"close")] * self.closes
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
         return None
@@ -52,6 +52,19 @@ def test_bytes_taken_and_handed_over(after: int | None, ask_first: bool, chunked
     assert answer.asked == (ask_first and after != 0)
     if ask_first:
         assert (answer.handed_bytes > 0) == (after != 0)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_client_that_goes_on_after_the_answer(closes: bool) -> None:
+    """All of it leaves the client, unless the answer ends the connection."""
+    large = bytes(64 * 2**20)
+    with serve(counting := Intake(Refuser(0, closes))) as server:
+        stopped = offer(server.url, "/", large)
+        answer = offer(server.url, "/", large, stops=False)
+    assert counting.taken == [0, 0]
+    assert stopped.status == answer.status == 403
+    assert stopped.handed_bytes < len(large) / 2
+    assert (answer.handed_bytes == len(large)) == (not closes)
 
 
 def test_every_answer_is_counted() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from helpers import needs_proc
 
-from lab_apps.instruments import machine
+from lab_apps.instruments import machine, memory
 
 
 def test_versions_are_those_installed() -> None:
@@ -135,15 +135,25 @@ def test_what_a_machine_lacks(
     assert machine.lacks(needs) == why
 
 
-def test_memory_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_needs_what_ratio_claims_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "PROC", tmp_path)
-    assert "no high-water mark" in str(machine.lacks(["high-water mark"]))
-    (tmp_path / "self").mkdir()
-    (tmp_path / "self/clear_refs").touch()
-    assert machine.lacks(["high-water mark"]) is None
+    assert machine.lacks(["timing"]) == machine.why_no_timing()
+
+
+def test_memory_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "why_no_high_water", lambda: "none here")
+    assert machine.lacks(["high-water mark"]) == "none here"
+    for kind, lacking in (("ext4", False), ("tmpfs", True), ("unknown", True)):
+        monkeypatch.setattr(memory, "filesystem", lambda _, kind=kind: kind)
+        assert bool(machine.lacks(["disk"])) == lacking
+    monkeypatch.setattr(machine, "PROC", tmp_path)
     monkeypatch.setattr(machine, "SHARED", tmp_path)
-    assert machine.lacks(["tmpfs"]) == f"no tmpfs at {tmp_path}"
+    assert f"no tmpfs at {tmp_path}" in str(machine.lacks(["tmpfs"]))
     monkeypatch.setattr(machine, "SHARED", Path("/"))
+    assert "/proc/meminfo" in str(machine.lacks(["tmpfs"]))
+    (tmp_path / "meminfo").touch()
     monkeypatch.setattr(machine, "SHARED_BYTES", 2**60)
     assert "MiB free in /, 48 needed" in str(machine.lacks(["tmpfs"]))
     monkeypatch.setattr(machine, "SHARED_BYTES", 0)

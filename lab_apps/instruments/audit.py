@@ -47,6 +47,7 @@ STORED = Path(__file__).parents[2] / "data" / "reference" / "audit.json"
 TRIALS, FEW = 300, 20
 FACTORS = (1.1, 1.3, 2.0, 10.0)
 ALLOWED_AT_THETA = 0.03  # 0.99% are expected; more than 9 of 300 come once in a thousand audits
+ALLOWED_BESIDE_HOG, JUDGED_SHARE = 1, 0.9
 REQUESTS, HOLD_MS, MAX_WAIT_S = 20, 2.0, 0.02
 FIRST_LOOK, RESAMPLES = 5, 300
 
@@ -113,9 +114,21 @@ class Tally:
     seconds: float
 
     @property
+    def judged(self) -> int:
+        """Trials that the machine let be judged, decided or not."""
+        return self.trials - self.outcomes["not measurable here"]
+
+    @property
     def holds(self) -> bool:
-        """Whether no verdict was wrong, or no more than 3% where θ is the factor."""
-        return self.wrong <= (ALLOWED_AT_THETA * self.trials if self.theta == self.factor else 0)
+        """Whether nine tenths were judged, and no verdict was wrong or as few as may be.
+
+        Those are 3% where θ is the factor. Beside a hog, whose effect may be as large as θ, one;
+        and there a trial need not be judged.
+        """
+        if self.what.startswith("hog"):
+            return self.wrong <= ALLOWED_BESIDE_HOG
+        allowed = ALLOWED_AT_THETA * self.trials if self.theta == self.factor else 0
+        return self.wrong <= allowed and self.judged >= JUDGED_SHARE * self.trials
 
 
 @dataclass(frozen=True)
@@ -152,11 +165,13 @@ def planted(factor: float, thetas: Sequence[float], trials: int) -> tuple[Tally,
     return _series(f"planted {factor:g}", factor, thetas, trials, HOLD_MS, medians_ms)
 
 
+coin = random.Random(13)
+
 # Whether the hog is on, by the number of the burst in its series and that of the round.
 PATTERNS: Mapping[str, Callable[[int, int], bool]] = {
     "every second burst": lambda burst, _: burst % 2 == 1,
     "every second round": lambda _, number: number % 2 == 1,
-    "at random": lambda *_: random.random() < 0.5,
+    "at random": lambda *_: coin.random() < 0.5,
 }
 
 
@@ -164,7 +179,8 @@ def under_hog(pattern: str, trials: int, thetas: Sequence[float] = (1.5, 2.0)) -
     """The same route twice beside a `hog` that is on in some of the bursts; a tally for each θ.
 
     A hog in every second burst slows either arm as often. A θ that is less than its effect is then
-    the median ratio, and up to 0.5% of the verdicts may be wrong, as at θ = 1 without it. Raises
+    the median ratio, and up to 0.5% of the verdicts may be wrong, as at θ = 1 without it; `holds`
+    allows for one. Raises
     KeyError for what is not in `PATTERNS`, ValueError for no trials.
     """
     is_on, bursts = PATTERNS[pattern], itertools.count()
@@ -266,11 +282,11 @@ def run() -> Audit:
 
 def table(tallies: Sequence[Tally]) -> str:
     """A line for each tally beneath a line of headings."""
-    heads = ("θ", "trials", "wrong", *get_args(Outcome), "rounds", "rejected", "seconds")
+    heads = ("θ", "trials", "judged", "wrong", *get_args(Outcome), "rounds", "rejected", "seconds")
     lines = [f"{'':<22} " + " ".join(f"{head:>6}" for head in heads)]
     for one in tallies:
         counts = (*one.outcomes.values(), one.rounds, one.rejected, one.seconds)
-        cells = (f"{one.theta:.3f}", one.trials, one.wrong, *counts)
+        cells = (f"{one.theta:.3f}", one.trials, one.judged, one.wrong, *counts)
         shown = (f"{cell:>{max(6, len(head))}}" for cell, head in zip(cells, heads, strict=True))
         lines.append(f"{one.what:<22} " + " ".join(shown))
     return "\n".join(lines)

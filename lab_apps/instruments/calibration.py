@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import tempfile
 import time
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
@@ -64,3 +65,18 @@ def create_app() -> FastAPI:
         return PlainTextResponse("status", status_code=code)
 
     return app
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI app that costs next to nothing. Answers `OK`, /sleep/MS after a hold of the loop."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["path"].startswith("/sleep/"):
+        time.sleep(float(scope["path"].removeprefix("/sleep/")) / 1e3)  # noqa: ASYNC251
+    headers = [(b"content-length", str(len(OK)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": OK})

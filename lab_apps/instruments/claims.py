@@ -77,8 +77,8 @@ class Pair:
     """One round: a value for each arm, or why the round doesn't count.
 
     `failed` are requests that did not end as expected, by kind; `disturbed` says of arm a and of
-    arm b what disturbed it, or "", decided by rules that look at neither value. Where an arm is
-    compared with its own prediction both say the same.
+    arm b what disturbed it, or "", decided by rules that are the same for both and don't compare
+    them. Where an arm is compared with its own prediction both say the same.
     """
 
     a: float
@@ -133,13 +133,20 @@ def load(path: Path = CLAIMS_FILE) -> dict[str, Claim]:
     return claims
 
 
-def exact(claim: Claim, observed: Mapping[str, Any], trials: Iterable[Trial] = ()) -> Verdict:
+def exact(
+    claim: Claim,
+    observed: Mapping[str, Any],
+    trials: Iterable[Trial] = (),
+    *,
+    disturbed: str = "",
+) -> Verdict:
     """Supported where `observed` equals what was declared, refuted where it doesn't.
 
     Counts, types and orders need no statistics. Inconclusive where a request of the `trials`
-    failed that was not meant to, not measurable here where the machine lacks what the claim needs.
+    failed that was not meant to; not measurable here where the machine lacks what the claim needs,
+    or was `disturbed`, as decided by a rule on the client and the machine alone.
     """
-    if not_here := machine.lacks(claim.needs):
+    if not_here := machine.lacks(claim.needs) or disturbed:
         return _verdict(claim, "not measurable here", not_here, {})
     failed = count_failed(trials)
     if failed:

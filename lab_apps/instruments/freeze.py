@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from lab_apps.instruments.load import send
 from lab_apps.instruments.plots import COLOURS, GREY, MARKERS, figure
 from lab_apps.instruments.schedule import Schedule, closed, paced
 from lab_apps.instruments.server import Server
-from lab_apps.instruments.trial import Trial, percentile_ms
+from lab_apps.instruments.trial import Trial, percentile_ms, shown_ms
 from lab_apps.instruments.victims import Route
 
+PERCENTILES = (90.0, 95.0, 99.0)
 BEFORE = 0.2  # share of the run that is over when the server freezes
 
 
@@ -80,7 +80,7 @@ def freeze(
     return Frozen(open_loop, closed_loop, seconds, freeze_s, rate / busy_rate)
 
 
-def picture(frozen: Frozen, percentiles: tuple[float, ...] = (90, 95, 99)) -> Figure:
+def picture(frozen: Frozen) -> Figure:
     """Each request as a dot, for a closed and an open loop; percentiles beside the formula."""
     fig = figure(9, 4)
     closed_axes, open_axes, summary = fig.subplots(1, 3, width_ratios=[2, 2, 1.6])
@@ -95,11 +95,11 @@ def picture(frozen: Frozen, percentiles: tuple[float, ...] = (90, 95, 99)) -> Fi
         axes.set_title(f"{label}: {len(trial.rows):,} requests", fontsize=9, color=COLOURS[index])
         axes.set_xlabel("due after, s (grey: frozen)", fontsize=9)
     closed_axes.set_ylabel("response, ms", fontsize=9)
-    names = [f"p{q:g}" for q in percentiles]
+    names = [f"p{q:g}" for q in PERCENTILES]
     for index, (label, trial) in enumerate(trials.items()):
-        values = [percentile_ms(trial.response_ms, q) for q in percentiles]
+        values = [shown_ms(trial.response_ms, q) for q in PERCENTILES]
         summary.plot(names, values, MARKERS[index], color=COLOURS[index], label=label, ms=7)
-    expected = [frozen.predicted_ms(q) for q in percentiles]
+    expected = [frozen.predicted_ms(q) for q in PERCENTILES]
     summary.plot(names, expected, "_", color="black", ms=18, label="S − (1 − q)(1 − ρ)D")
     summary.set_yscale("log")
     summary.yaxis.set_major_formatter("{x:g}")
@@ -109,9 +109,14 @@ def picture(frozen: Frozen, percentiles: tuple[float, ...] = (90, 95, 99)) -> Fi
     return fig
 
 
-def largest_error_ms(frozen: Frozen, percentiles: tuple[float, ...] = (90, 95, 99)) -> float:
-    """How far the open loop's percentiles are from the formula, at most."""
-    return max(
-        abs(float(np.percentile(frozen.open.response_ms, q)) - frozen.predicted_ms(q))
-        for q in percentiles
-    )
+def deviations(frozen: Frozen) -> dict[float, float]:
+    """How far the open loop's p90, p95 and p99 are from the formula, by percentile.
+
+    In units of what is allowed: 5% of the formula's value or 20 ms, whichever is more.
+    """
+    found = {}
+    for q in PERCENTILES:
+        expected_ms = frozen.predicted_ms(q)
+        off_ms = abs(percentile_ms(frozen.open.response_ms, q) - expected_ms)
+        found[q] = off_ms / max(0.05 * expected_ms, 20)
+    return found

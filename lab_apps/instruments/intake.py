@@ -67,8 +67,12 @@ def offer(
     headers: tuple[tuple[str, str], ...] = (),
     chunked: bool = False,
     ask_first: bool = False,
+    stops: bool = True,
 ) -> Answer:
     """POST `body` as fast as it is taken, and stop when there is an answer.
+
+    With `stops=False` go on until all of it is handed over or the server closes the connection,
+    which is then one that would be kept open.
 
     What is in the socket buffers of both sides counts as handed over, up to some MiB. `chunked`
     declares no length. `ask_first` sends `Expect: 100-continue` and no body until the server asks
@@ -78,35 +82,42 @@ def offer(
     parts = urlsplit(url)
     length = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))
     expect = (("Expect", "100-continue"),) if ask_first else ()
-    fields = (("Host", parts.netloc), ("Connection", "close"), length, *expect, *headers)
+    close = (("Connection", "close"),) if stops else ()
+    fields = (("Host", parts.netloc), *close, length, *expect, *headers)
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
-    handed, asked, answer = 0, False, b""
+    status, handed, asked, received = 0, 0, False, b""
     with socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT_S) as sock:
         sock.sendall("\r\n".join(lines).encode())
         sock.setblocking(False)
         pieces = _chunks(body) if chunked else _pieces(body)
-        piece = memoryview(b"")
-        waiting = ask_first
-        while True:
+        piece, waiting = memoryview(b""), ask_first
+        while not status or not stops:
             if not waiting and not piece:
                 piece = next(pieces, memoryview(b""))
+            if status and not piece:
+                break
             readable, writable, _ = select.select([sock], [sock] if piece else [], [], TIMEOUT_S)
             if not readable and not writable:
                 raise TimeoutError(f"{path}: nothing happened for {TIMEOUT_S:g} s")
             if readable:
-                received = _receive(sock)
-                answer += received
-                if answer.startswith(b"HTTP/1.1 100") and b"\r\n\r\n" in answer:
-                    _, _, answer = answer.partition(b"\r\n\r\n")
-                    waiting, asked = False, True
-                elif b"\r\n" in answer:
-                    return Answer(int(answer.split()[1]), min(handed, len(body)), asked)
-                elif not received:
+                more = _receive(sock)
+                received += more
+                while not status and b"\r\n\r\n" in received:  # the end of a head
+                    code = int(received.split(None, 2)[1])
+                    if code >= 200:
+                        status = code
+                    else:
+                        _, _, received = received.partition(b"\r\n\r\n")
+                        waiting, asked = False, True
+                if not more and status:
+                    break
+                if not more:
                     raise ConnectionError(f"{path}: closed without an answer")
             elif writable:
                 with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
                     sent = sock.send(piece)
                     handed, piece = handed + sent, piece[sent:]
+    return Answer(status, min(handed, len(body)), asked)
 
 
 def multipart(content: bytes, name: str = "file", filename: str = "upload.bin") -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -17,7 +18,7 @@ PROC = Path("/proc")
 DESCRIPTORS = 4096
 IDLE_CORES = 1.5  # from which on two count as idle: a process that burns one leaves 1.0 of 2
 IDLE_WINDOW_S = 0.15
-SHARED = Path("/dev/shm")
+SHARED, DISK = Path("/dev/shm"), Path("/var/tmp")
 SHARED_BYTES = 48 * 2**20  # of 64 MiB, which containers often have
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx")
@@ -78,8 +79,10 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "no gil": lambda: "this interpreter has a GIL" if gil_enabled() else "",
     "2 cores": lambda: "1 core, 2 needed" if usable_cores() < 2 else "",
     "2 idle cores": lambda: _too_few_idle(),
-    "high-water mark": lambda: _no_clear_refs(),
+    "timing": lambda: why_no_timing() or "",
+    "high-water mark": lambda: _memory().why_no_high_water(),
     "tmpfs": lambda: _no_tmpfs(),
+    "disk": lambda: _no_disk(),
 }
 
 
@@ -127,15 +130,19 @@ def _too_few_idle() -> str:
     return "" if idle >= IDLE_CORES else f"{idle:.1f} of {usable_cores()} cores idle, 2 needed"
 
 
-def _no_clear_refs() -> str:
-    if os.access(PROC / "self/clear_refs", os.W_OK):
-        return ""
-    return f"{platform.system()} has no high-water mark that can be reset (/proc/self/clear_refs)"
+def _memory() -> Any:
+    # Which is built on this module.
+    return importlib.import_module("lab_apps.instruments.memory")
+
+
+def _no_disk() -> str:
+    kind = _memory().filesystem(DISK)
+    return f"{DISK} is on a {kind}, not on a disk" if kind in ("tmpfs", "unknown") else ""
 
 
 def _no_tmpfs() -> str:
-    if not SHARED.is_mount():
-        return f"no tmpfs at {SHARED}"
+    if not (SHARED.is_mount() and (PROC / "meminfo").exists()):
+        return f"no tmpfs at {SHARED} whose size {platform.system()} tells (/proc/meminfo)"
     free = os.statvfs(SHARED).f_bavail * os.statvfs(SHARED).f_frsize
     return "" if free >= SHARED_BYTES else f"{free >> 20} MiB free in {SHARED}, 48 needed"
 

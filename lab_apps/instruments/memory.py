@@ -28,7 +28,7 @@ SELF = Path("/proc/self")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 THRESHOLD_BYTES = 128 * 1024  # what both are before glibc begins to adjust them
 DISAGREE_SHARE, DISAGREE_MIB = 0.15, 1.0
-SETTLE_LOOKS, SETTLE_S, SETTLED_MIB = 50, 0.01, 0.1
+LOOK_S, ALIKE, SETTLED_MIB, MOST_LOOKS = 0.01, 4, 0.1, 300  # a look each 10 ms, four alike
 
 _begun: tuple[Method, float] | None = None  # the pass of this process, MiB resident before it
 
@@ -78,7 +78,8 @@ def begin(method: Method, allocator: bool = True) -> None:
     is kept from counters that lag behind by up to 32 pages, 128 KiB, on each core (twice the number
     of cores beyond 16).
 
-    Raises ValueError for another word, RuntimeError with the reason where there is no such mark.
+    Raises ValueError for another word, RuntimeError with the reason where there is no such mark,
+    TimeoutError where the process's memory goes on changing.
     """
     global _begun
     tracemalloc.stop()
@@ -240,15 +241,18 @@ def filesystem(path: str | os.PathLike[str]) -> str:
 
 
 def _settled_mib() -> float:
-    """MiB resident once that no longer changes: what a request held goes after its answer."""
-    now_mib = _kib("smaps_rollup", "Rss") / 1024
-    for _ in range(SETTLE_LOOKS):
-        before_mib = now_mib
-        time.sleep(SETTLE_S)
-        now_mib = _kib("smaps_rollup", "Rss") / 1024
-        if abs(now_mib - before_mib) < SETTLED_MIB:
-            break
-    return now_mib
+    """MiB resident after looks that hardly differ: what a request held goes after its answer.
+
+    Raises TimeoutError where it goes on changing.
+    """
+    looks_mib: list[float] = []
+    for _ in range(MOST_LOOKS):
+        looks_mib.append(_kib("smaps_rollup", "Rss") / 1024)
+        last_mib = looks_mib[-ALIKE:]
+        if len(last_mib) == ALIKE and max(last_mib) - min(last_mib) < SETTLED_MIB:
+            return looks_mib[-1]
+        time.sleep(LOOK_S)
+    raise TimeoutError(f"memory goes on changing after {MOST_LOOKS * LOOK_S:g} s: {last_mib} MiB")
 
 
 def _kib(file: str, name: str) -> int:

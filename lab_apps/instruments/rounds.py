@@ -49,7 +49,7 @@ class Rounds(Generic[Result]):
     are called with the server and the round's number; all draw their schedule from it, with `seed`
     as the origin. An arm is disturbed where the server's loop or the client was ready to run and
     had no core for more than `max_wait_s` in it, warm-up included, or where the client fails its
-    own check (`selfcheck.faults`); the limits are the same for all.
+    own check (`selfcheck.faults`); the rules are the same for all.
     """
 
     def __init__(

@@ -2,8 +2,9 @@
 
 The checks are Lancet's (M. Kogias, S. Mallon, E. Bugnion, USENIX ATC 2019: the rate achieved, the
 sending on time), k6's (`dropped_iterations`), and J. D. C. Little's law L = λW (Operations Research
-9, 1961) as a detector of rows that were lost or counted twice. They are not blind to the arm where
-client and server share two cores, so rejections are counted for each arm; see `claims.unequal`.
+9, 1961) as a detector of rows that were lost or counted twice, and of nothing else. They are not
+blind to the arm where client and server share two cores, so rejections are counted for each arm;
+see `claims.unequal`.
 """
 
 from __future__ import annotations

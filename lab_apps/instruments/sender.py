@@ -54,12 +54,12 @@ async def send_on_loop(
         for source in sources:
             await source.warm_up(warm_up)
             source.timed = True
-        cpu_s, wait_s = time.process_time(), _waited_s()
         scheduled = tuple(source.scheduled for source in sources)
         due = sum(source.left for source in sources if isinstance(source, OpenSource))
         start_ns = wire.now_ns() + LEAD_NS + LEAD_EACH_NS * due
         plan = [due for source in sources for due in source.plan(start_ns)]
         plan.sort(key=lambda due: due[0])
+        cpu_s, wait_s = time.process_time(), _waited_s()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_pace, args=(loop, plan), daemon=True).start()
         waiting = {asyncio.ensure_future(source.ended.wait()) for source in sources}
