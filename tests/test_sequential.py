@@ -201,7 +201,10 @@ def mixed_bursts(rng: np.random.Generator) -> Logs:
 
 
 def restarts(rng: np.random.Generator, *, every: int = 1) -> Logs:
-    """What a restart draws anew, and keeps until the next, varies as much as a round."""
+    """What a restart draws anew, and keeps until the next, varies as much as a round.
+
+    Restarted every round it is normal noise once more; the control with fewer restarts tells.
+    """
     drawn = rng.normal(size=(TRIALS, MAX_ROUNDS // every)).repeat(every, axis=1)
     logs: Logs = drawn + rng.normal(size=(TRIALS, MAX_ROUNDS))
     return logs

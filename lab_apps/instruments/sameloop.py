@@ -13,8 +13,9 @@ from lab_apps.instruments.wire import Stream
 def send(server: Server, *streams: Stream, warm_up: int = 1) -> Trial:
     """What `load.send` returns, sent from the loop that serves: for a picture of the mistake.
 
-    The sender is the load worker's own, so nothing differs but the loop that it runs on. Raises
-    ValueError for a server that is not in a thread of this process.
+    The sender is the load worker's own, so nothing differs but the loop that it runs on.
+    `client_cpu_s` is then that of this whole process. Raises ValueError for a server that is not
+    in a thread of this process.
     """
     if not isinstance(server, ThreadServer):
         raise ValueError(f"only a server in a thread shares its loop, not one in {server.where!r}")

@@ -158,7 +158,11 @@ class ThreadServer(Server):
     def on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What a coroutine returns that runs on the server's own loop, beside the app."""
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        running = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return running.result()
+        finally:
+            running.cancel()  # of use after an interrupt only
 
     def _run(self) -> None:
         # uvicorn ends a failed start with sys.exit(); the reason is in self._error.
