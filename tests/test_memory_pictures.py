@@ -17,11 +17,11 @@ PANELS: dict[str, dict[str, dict[int, list[float]]]] = {
 
 
 def ys(line: Line2D) -> list[float]:
-    return np.asarray(line.get_ydata(), float).tolist()
+    return [float(value) for value in np.asarray(line.get_ydata())]
 
 
 def xs(line: Line2D) -> list[float]:
-    return np.asarray(line.get_xdata(), float).tolist()
+    return [float(value) for value in np.asarray(line.get_xdata())]
 
 
 def test_peaks() -> None:
