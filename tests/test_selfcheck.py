@@ -58,9 +58,9 @@ def with_one_unsent() -> Trial:
     [
         (made(), ""),
         (made(lag_ms=2.0), ""),
-        (made(lag_ms=2.1), "p99 of the send lag 2.1 ms, over 2.0"),
+        (made(lag_ms=2.1), "send lag over 2.0 ms in 200 of 200, p99 2.1"),
         (made(lag_ms=9.9, response_ms=100), ""),
-        (made(lag_ms=10.1, response_ms=100), "p99 of the send lag 10.1 ms, over 10.0"),
+        (made(lag_ms=10.1, response_ms=100), "send lag over 10.0 ms in 200 of 200, p99 10.1"),
         (made(cpu_s=1.25), ""),
         (made(cpu_s=1.3), "the client took 52% of a core"),
         (made(counted=1.04), ""),
@@ -76,6 +76,21 @@ def test_faults(trial: Trial, fault: str) -> None:
     found = faults(trial)
     assert bool(found) == bool(fault)
     assert fault in " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("requests", "late", "fault"),
+    [
+        *((20, 1, False), (20, 2, True), (80, 2, False), (80, 3, True)),
+        *((200, 5, False), (200, 6, True), (1000, 9, False), (1000, 15, True)),
+        *((5000, 49, False), (5000, 51, True)),
+    ],
+)
+def test_how_many_may_be_late(requests: int, late: int, fault: bool) -> None:
+    """So many as 1% explains where a p99 has no ten values beyond it; else by the p99."""
+    trial = made(requests=requests)
+    trial.rows["sent_ns"][:late] += 4_000_000
+    assert bool(faults(trial)) == fault
 
 
 def test_all_faults_are_named() -> None:
@@ -184,4 +199,4 @@ def test_rounds_reject_by_arm() -> None:
     on_time: Arm = lambda *_: made()  # noqa: E731
     rounds = Rounds(lambda: serve(create_app), {"late": late, "on time": on_time})
     (pair,) = itertools.islice(rounds.pairs("late", "on time", lambda *_: (1, 1)), 1)
-    assert pair.disturbed == ("p99 of the send lag 3.0 ms, over 2.0", "")
+    assert pair.disturbed == ("send lag over 2.0 ms in 200 of 200, p99 3.0", "")

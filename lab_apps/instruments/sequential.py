@@ -90,9 +90,11 @@ def median_interval(values: list[float], coverage: float = 0.95) -> tuple[float,
     return None
 
 
-def tail(count: int, n: int) -> float:
-    """P(at most `count` tails in `n` fair flips)."""
-    return float(sum(math.comb(n, k) for k in range(count + 1)) / 2**n)
+def tail(count: int, n: int, p: float = 0.5) -> float:
+    """P(at most `count` successes in `n` trials of probability `p`)."""
+    if p == 0.5:
+        return float(sum(math.comb(n, k) for k in range(count + 1)) / 2**n)
+    return sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(count + 1))
 
 
 def _largest_count(n: int, level: float) -> int:
