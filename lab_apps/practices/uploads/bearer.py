@@ -7,7 +7,9 @@ from typing import Annotated
 
 from fastapi import Header, HTTPException
 
-CHALLENGE = {"WWW-Authenticate": "Bearer"}
+# A server reads on what a refused client goes on sending, unless the answer closes the connection.
+CLOSE = {"Connection": "close"}
+CHALLENGE = {"WWW-Authenticate": "Bearer"} | CLOSE
 
 
 def is_signed_in(authorization: str) -> bool:

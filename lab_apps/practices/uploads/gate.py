@@ -6,13 +6,16 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lab_apps.practices.uploads.bearer import CHALLENGE, is_signed_in
+from lab_apps.practices.uploads.bearer import CHALLENGE, CLOSE, is_signed_in
+
+DIGITS = 19  # of a length; int() refuses thousands of them
 
 
 class Gate:
     """Answers 401, or 413 to a declared length over `limit` bytes, from the headers alone.
 
-    Plain ASGI: `receive` is handed on and not called. A body whose length isn't declared passes.
+    Plain ASGI: `receive` is handed on and not called, and the connection is closed. A body whose
+    length isn't declared passes, and so do websockets.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -31,6 +34,6 @@ class Gate:
         if not is_signed_in(headers.get("authorization", "")):
             return JSONResponse({"detail": "not signed in"}, 401, CHALLENGE)
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.limit:
-            return JSONResponse({"detail": f"at most {self.limit} bytes"}, 413)
+        if length.isdecimal() and (len(length) > DIGITS or int(length) > self.limit):
+            return JSONResponse({"detail": f"at most {self.limit} bytes"}, 413, CLOSE)
         return None

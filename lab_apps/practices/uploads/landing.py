@@ -25,9 +25,9 @@ def landing(folder: Path) -> Iterator[Landing]:
     """Yield an open file; at the end of the block it has its name, if the block raises it is gone.
 
     It is made under a temporary name (O_EXCL, mode 0600) in the same folder, because a file can
-    only be renamed in one step within a file system. Raises OSError. Making and renaming take some
-    ten microseconds, less than a thread would cost, and leave no gap for a cancellation. Only a
-    process that is killed leaves a `.part` file behind.
+    only be renamed in one step within a file system. Raises OSError. Making and renaming happen on
+    the event loop, so that there is no gap for a cancellation. Only a process that is killed leaves
+    a `.part` file behind. A power cut right after the block may still undo the renaming.
     """
     descriptor, name = tempfile.mkstemp(dir=folder, suffix=".part")
     partial = Path(name)
@@ -37,5 +37,5 @@ def landing(folder: Path) -> Iterator[Landing]:
             yield landed
         partial.replace(folder / landed.id)
     except BaseException:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
         raise

@@ -9,6 +9,9 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from lab_apps.practices.uploads.bearer import CLOSE
+from lab_apps.practices.uploads.gate import DIGITS
+
 FIELDS, FIELD_BYTES = 10, 2**16
 
 
@@ -50,14 +53,14 @@ class LimitedParser(MultiPartParser):
                 self.check(size)
                 yield piece
         if declared not in (None, size):
-            raise HTTPException(400, f"Content-Length was {declared}, received {size} bytes")
+            raise HTTPException(400, f"Content-Length was {declared}, received {size} bytes", CLOSE)
         if not self.ended:
             raise MultiPartException("The closing boundary is missing.")
 
     def check(self, size: int) -> None:
         """Raise HTTPException 413 if that is over the limit."""
         if size > self.limit:
-            raise HTTPException(413, f"at most {self.limit} bytes")
+            raise HTTPException(413, f"at most {self.limit} bytes", CLOSE)
 
     async def parse(self) -> FormData:
         """The form's fields. Raises MultiPartException, and what `counted` raises."""
@@ -70,6 +73,6 @@ def declared_length(request: Request) -> int | None:
     declared = request.headers.get("content-length")
     if declared is None:
         return None
-    if not (declared.isascii() and declared.isdecimal()):
-        raise HTTPException(400, f"Content-Length must be a number, not {declared!r}")
+    if not (declared.isascii() and declared.isdecimal()) or len(declared) > DIGITS:
+        raise HTTPException(400, f"Content-Length must be a number, not {declared[:30]!r}", CLOSE)
     return int(declared)

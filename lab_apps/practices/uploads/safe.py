@@ -13,11 +13,12 @@ import anyio.lowlevel
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
-from lab_apps.practices.uploads.bearer import signed_in
+from lab_apps.practices.uploads.bearer import CLOSE, signed_in
 from lab_apps.practices.uploads.display import display_name
 from lab_apps.practices.uploads.landing import landing
 from lab_apps.practices.uploads.parser import LimitedParser
@@ -27,6 +28,7 @@ router = APIRouter()
 
 LIMIT = 16 * 2**20  # of the whole body
 CHUNK = 2**20
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # A route that takes a `Request` has to say itself what FastAPI would read from its parameters.
@@ -47,40 +49,51 @@ class Stored(BaseModel):
     sha256: str
 
 
-@router.post("/safe", status_code=201, openapi_extra=BODY)
-@router.post(
-    "/safe/signed-in", status_code=201, openapi_extra=BODY, dependencies=[Depends(signed_in)]
-)
+@router.post("/safe", status_code=201, openapi_extra=BODY, dependencies=[Depends(signed_in)])
 async def safe(request: Request) -> Stored:
     """Store a multipart upload under a random id; whoever isn't signed in is refused before it.
 
     It takes the `Request`, so dependencies run before the body, and the body passes through a
-    parser with a limit. Answers 400 to a malformed body, a missing file and an empty one (what a
-    browser sends when none was chosen), 413 over the limit, 415 to another content type, and 507
-    when the disk is full, be it the spool's or the folder's. But for 201, nothing stays.
+    parser with a limit. Answers 400 to a malformed body, a missing file, an empty one (what a
+    browser sends when none was chosen) and another charset than UTF-8, 413 over the limit, 415 to
+    another content type, and 507 when the disk is full, be it the spool's or the folder's. But for
+    201, nothing stays.
     """
-    if request.headers.get("content-type", "").partition(";")[0].lower() != "multipart/form-data":
-        raise HTTPException(415, "send multipart/form-data")
+    check_content_type(request.headers.get("content-type", ""))
     with refusals():
         form = await LimitedParser(request, LIMIT).parse()
-        try:
-            file = form.get("file")
-            if not isinstance(file, UploadFile) or not file.size:
-                raise HTTPException(400, "send a file that isn't empty in the field `file`")
-            with landing(request.app.state.folder) as landed:
+        # The file gets its name at the end of this block: nothing may fail after that.
+        with landing(request.app.state.folder) as landed:
+            try:
+                file = form.get("file")
+                if not isinstance(file, UploadFile) or not file.size:
+                    raise HTTPException(400, "send a file that isn't empty in the field `file`")
                 target = Target(landed.file)
                 await run_in_threadpool(copy, file, target)
-                # A thread isn't cancelled: who was cancelled meanwhile hears of it here.
-                await anyio.lowlevel.checkpoint_if_cancelled()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await form.close()
-    name = display_name(file.filename or "")
+                name = display_name(file.filename or "")
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await form.close()
+            # A thread isn't cancelled: who was cancelled meanwhile hears of it here.
+            await anyio.lowlevel.checkpoint_if_cancelled()
     return Stored(id=landed.id, name=name, size=target.size, sha256=target.sha256)
 
 
+def check_content_type(header: str) -> None:
+    """Raise HTTPException 415 for what is no form, 400 for a charset other than UTF-8.
+
+    The parser would decode names and fields with any codec that the client names, some of which
+    take long, on the event loop.
+    """
+    kind, options = parse_options_header(header)
+    if kind != b"multipart/form-data":
+        raise HTTPException(415, "send multipart/form-data", CLOSE)
+    if options.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise HTTPException(400, "names and fields must be UTF-8", CLOSE)
+
+
 def copy(file: UploadFile, target: Target) -> None:
-    """Copy the spooled file, and return when it is on the disk."""
+    """Copy the spooled file, and return when its bytes are on the disk."""
     shutil.copyfileobj(file.file, target, CHUNK)
     target.file.flush()
     os.fsync(target.file.fileno())
@@ -92,12 +105,10 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except MultiPartException as error:
-        raise HTTPException(400, error.message) from error
-    except UnicodeError as error:  # of a charset that the client chose, such as `undefined`
-        raise HTTPException(400, "names must be text in the declared charset") from error
+        raise HTTPException(400, error.message, CLOSE) from error
     except ClientDisconnect as error:  # nobody is there to hear it
         raise HTTPException(400, "the client left before its upload was whole") from error
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise HTTPException(507, "no space left to store the upload") from error
+        raise HTTPException(507, "no space left to store the upload", CLOSE) from error
