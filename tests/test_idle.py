@@ -59,6 +59,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2}, raising=False)
     monkeypatch.setattr(time, "sleep", made.sleep)
     monkeypatch.setattr(time, "perf_counter", lambda: 100 + made.slept * WINDOW_S)
+    monkeypatch.setattr(machine, "parallel_speedup", lambda: 2.0)
     return made
 
 
@@ -110,6 +111,29 @@ def test_need_of_idle_cores(proc: Proc, idle_s: float, why: str | None) -> None:
 
 
 @pytest.mark.usefixtures("proc")
+@pytest.mark.usefixtures("proc")
+@pytest.mark.parametrize(("speedup", "enough"), [(2.0, True), (1.6, True), (1.5, False)])
+def test_cores_that_are_shared_unseen(
+    speedup: float, enough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both idle, and not two all the same."""
+    monkeypatch.setattr(machine, "idle_cores", lambda: 2.0)
+    monkeypatch.setattr(machine, "parallel_speedup", lambda: speedup)
+    why = f"two threads compute {speedup:.1f} times as much as one, 1.6 needed"
+    assert lacks(NEED) == (None if enough else why)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose its core")
+def test_speedup_of_one_core() -> None:
+    """Two threads on one core compute no more than one."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert machine.parallel_speedup() < 1.3
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def test_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PROC", tmp_path / "none")
     assert idle_cores() is None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import httpx
 import pytest
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.middleware import Middleware
+from starlette.datastructures import Headers
 
+from lab_apps.instruments.intake import Intake, offer
 from lab_apps.instruments.server import serve
 from lab_apps.practices.uploads import app, refusing
 from lab_apps.practices.uploads.gate import Gate
@@ -24,6 +25,7 @@ from lab_apps.practices.uploads.refusing import (
     NONE,
     OWN,
     REFUSALS,
+    WITHIN_LIMIT,
     Refusal,
 )
 
@@ -45,30 +47,6 @@ TAKEN_IN = {
 }
 
 
-@dataclass
-class Counting:
-    """An ASGI app around another: of each answer the status, and the bytes pulled before it."""
-
-    app: Any
-    answered: list[tuple[int, int]] = field(default_factory=list)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        pulled = 0
-
-        async def counted() -> Any:
-            nonlocal pulled
-            message = await receive()
-            pulled += len(message.get("body", b""))
-            return message
-
-        async def noted(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                self.answered.append((message["status"], pulled))
-            await send(message)
-
-        await self.app(scope, counted, noted)
-
-
 def body(kind: str, size: int) -> tuple[str, bytes]:
     """Content type, and a body with so many bytes of content as that kind of route takes it."""
     if kind == "json":
@@ -87,10 +65,10 @@ def headers(refusal: Refusal, size: int, declared: bool) -> dict[str, str]:
     return {"content-type": content_type, **length, **token}
 
 
-def ask(app: Any, refusal: Refusal, declared: bool) -> tuple[int, int]:
-    """Status, and bytes pulled before it, for 4 MiB handed over in pieces of 64 KiB."""
-    sent = headers(refusal, SIZE, declared)
-    content = body(refusal.kind, SIZE)[1]
+def ask(app: Any, refusal: Refusal, declared: bool, size: int = SIZE) -> tuple[int, int]:
+    """Status, and bytes pulled before it, for so many handed over in pieces of 64 KiB."""
+    sent = headers(refusal, size, declared)
+    content = body(refusal.kind, size)[1]
     starts = iter(range(0, len(content), PIECE))
     scope = {
         "type": "http",
@@ -106,13 +84,16 @@ def ask(app: Any, refusal: Refusal, declared: bool) -> tuple[int, int]:
         more = start + PIECE < len(content)
         return {"type": "http.request", "body": content[start : start + PIECE], "more_body": more}
 
-    async def send(message: Any) -> None:
-        assert message["type"].startswith("http.response")
+    statuses = []
 
-    counting = Counting(app)
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    counting = Intake(app)
     asyncio.run(counting(scope, receive, send))
-    (answer,) = counting.answered
-    return answer
+    (status,), (pulled,) = statuses, counting.taken
+    return status, pulled
 
 
 def expected(refusal: Refusal, declared: bool) -> str:
@@ -136,6 +117,25 @@ def test_refusal(refusal: Refusal, declared: bool) -> None:
     check_refusal(app, refusal, declared)
 
 
+def check_within_limit(app: Any, refusal: Refusal, declared: bool) -> None:
+    """A limit is no authentication: within it the body is taken in before the answer, or not."""
+    size = LIMIT // 2
+    whole = len(body(refusal.kind, size)[1])
+    pulled = {"upload": whole, "json": whole, "stream": 0, "form": 0}[refusal.kind]
+    assert ask(app, refusal, declared, size) == (401, pulled)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("refusal", WITHIN_LIMIT, ids=lambda refusal: refusal.path[10:])
+def test_within_limit(refusal: Refusal, declared: bool) -> None:
+    check_within_limit(app, refusal, declared)
+
+
+@pytest.mark.parametrize("refusal", WITHIN_LIMIT, ids=lambda refusal: refusal.path[10:])
+def test_over_limit_nobody_is_asked_who_they_are(refusal: Refusal) -> None:
+    assert ask(app, refusal, True) == (413, 0)
+
+
 async def takes_bytes(_: Annotated[bytes, Body()]) -> None:
     """A dependency gets its turn only when the body is there."""
 
@@ -147,6 +147,23 @@ async def reads_first(request: Request) -> None:
 
 async def does_not_read() -> None:
     raise HTTPException(413)
+
+
+@pytest.mark.parametrize(
+    ("number", "endpoint", "checks"),
+    [
+        (0, refusing.stream, refusing.SIGNED_IN),
+        (2, reads_first, []),
+        (3, refusing.form, []),
+    ],
+)
+def test_check_sees_others_within_limit(
+    number: int, endpoint: Callable[..., Any], checks: list[Any]
+) -> None:
+    broken, refusal = FastAPI(), WITHIN_LIMIT[number]
+    broken.post(refusal.path, dependencies=checks)(endpoint)
+    with pytest.raises(AssertionError):
+        check_within_limit(broken, refusal, True)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +201,42 @@ def test_check_sees_a_gate_that_asks_for_the_body() -> None:
         check_refusal(broken, refusal, True)
 
 
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_gate_and_a_length_of_many_digits(digits: int) -> None:
+    """More than int() would read."""
+    answer = Gate(app, LIMIT).refusal(Headers({**TOKEN, "content-length": "9" * digits}))
+    assert answer is not None
+    assert answer.status_code == 413
+
+
+def check_ends_the_connection(path: str, *sent: tuple[str, str]) -> None:
+    """The server closes; it doesn't take all from a client that goes on sending."""
+    content = bytes(64 * 2**20)
+    with serve(app) as server:
+        answer = offer(server.url, path, content, headers=sent, stops=False)
+    assert answer.status in (401, 404, 413)
+    assert answer.handed_bytes < len(content)
+
+
+@pytest.mark.parametrize("kind", refusing.KINDS)
+def test_gate_ends_the_connection(kind: str) -> None:
+    check_ends_the_connection(f"/refusing/middleware/{kind}/401")
+    token = ("Authorization", "Bearer lab")
+    check_ends_the_connection(f"/refusing/middleware/{kind}/413", token)
+
+
+def test_check_sees_a_connection_that_goes_on() -> None:
+    with pytest.raises(AssertionError):
+        check_ends_the_connection("/refusing/stream/404")
+
+
 def test_all_are_listed() -> None:
     """Each kind of body with each answer, with and without a remedy; no path twice."""
     listed = {(one.kind, one.answer, one.remedy): one.path for one in REFUSALS}
     assert len(listed) == len(REFUSALS) == len(set(listed.values())) == 24
     assert {remedy for *_, remedy in listed} == {NONE, OWN, COUNTED, GATE, FRAMEWORK}
+    assert not set(listed.values()) & {one.path for one in WITHIN_LIMIT}
+    assert [one.kind for one in WITHIN_LIMIT] == [*refusing.KINDS]
     for kind in refusing.KINDS:
         for answer in (401, 404, 413):
             assert f"/refusing/{kind}/{answer}" in listed.values()
@@ -196,14 +244,14 @@ def test_all_are_listed() -> None:
 
 def test_over_the_wire() -> None:
     """The same through a server and its buffers: who takes in nothing and who takes in all."""
-    counting = Counting(app)
+    counting = Intake(app)
     with serve(counting) as server, httpx.Client(base_url=server.url, timeout=20) as client:
         for refusal in REFUSALS:
             content = body(refusal.kind, SIZE)[1]
             sent = headers(refusal, SIZE, True)
             answer = client.post(refusal.path, headers=sent, content=content)
             assert answer.status_code == refusal.answer
-    for refusal, (_, pulled) in zip(REFUSALS, counting.answered, strict=True):
+    for refusal, pulled in zip(REFUSALS, counting.taken, strict=True):
         whole = len(body(refusal.kind, SIZE)[1])
         match expected(refusal, True):
             case "nothing":
@@ -217,7 +265,7 @@ def test_over_the_wire() -> None:
 def test_what_is_not_refused() -> None:
     """With the token, an album that is there, and no more than the limit."""
     with serve(app) as server, httpx.Client(base_url=server.url, timeout=20) as client:
-        for refusal in REFUSALS:
+        for refusal in [*REFUSALS, *WITHIN_LIMIT]:
             size = LIMIT if refusal.remedy in (NONE, OWN, COUNTED) else LIMIT - 1000
             content_type, content = body(refusal.kind, size)
             sent = {**TOKEN, "content-type": content_type}

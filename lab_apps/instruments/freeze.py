@@ -26,13 +26,15 @@ BEFORE = 0.2  # share of the run that is over when the server freezes
 @dataclass(frozen=True)
 class Frozen:
     """A run of `seconds` in which the server stood still for `freeze_s`, with an open loop's trial
-    and a closed loop's, and `rho`, the share of the loop's time that the open load takes."""
+    and a closed loop's, and `rho`, the share of the loop's time that the open load takes.
+    `no_core_s` is how long server and client were ready to run in the open loop and had no core."""
 
     open: Trial
     closed: Trial
     seconds: float
     freeze_s: float
     rho: float
+    no_core_s: float
 
     def predicted_ms(self, percentile: float) -> float:
         """See `response_s`."""
@@ -74,10 +76,12 @@ def freeze(
         crowd = replace(victim.stream("victim", schedule), connections=waiting)
         return send(server.url, crowd, once)
 
-    trials = [run(schedule) for schedule in (paced(rate, seconds), closed(users, seconds=seconds))]
-    open_loop, closed_loop = (trial.stream("victim") for trial in trials)
+    before_s = server.run_queue_wait_s() or 0.0
+    open_loop = run(paced(rate, seconds)).stream("victim")
+    no_core_s = (server.run_queue_wait_s() or 0.0) - before_s + open_loop.client_wait_s
+    closed_loop = run(closed(users, seconds=seconds)).stream("victim")
     busy_rate = len(closed_loop.rows) / (seconds - freeze_s)
-    return Frozen(open_loop, closed_loop, seconds, freeze_s, rate / busy_rate)
+    return Frozen(open_loop, closed_loop, seconds, freeze_s, rate / busy_rate, no_core_s)
 
 
 def picture(frozen: Frozen) -> Figure:

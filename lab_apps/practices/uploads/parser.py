@@ -69,10 +69,13 @@ class LimitedParser(MultiPartParser):
 
 
 def declared_length(request: Request) -> int | None:
-    """The Content-Length in bytes, or None; raises HTTPException 400 for what is no number."""
+    """The Content-Length in bytes, or None; raises HTTPException 400 for what is no number.
+
+    One of more digits than int() need be asked to read is 10**19, over any limit.
+    """
     declared = request.headers.get("content-length")
     if declared is None:
         return None
-    if not (declared.isascii() and declared.isdecimal()) or len(declared) > DIGITS:
+    if not (declared.isascii() and declared.isdecimal()):
         raise HTTPException(400, f"Content-Length must be a number, not {declared[:30]!r}", CLOSE)
-    return int(declared)
+    return int(declared) if len(declared) <= DIGITS else 10**DIGITS

@@ -2,7 +2,7 @@
 
 The same four routes, one for each kind of body, each behind a dependency that answers 401 or 404,
 with a limit of their own, and with FastAPI's; and all of them once more behind a middleware.
-`REFUSALS` lists them.
+`REFUSALS` lists them, and `WITHIN_LIMIT` those that FastAPI's limit leaves to the dependency.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ EXISTING = [Depends(existing_album)]
 @routes.post("/upload/401", dependencies=SIGNED_IN)
 @routes.post("/upload/404", dependencies=EXISTING)
 @routes.post("/upload/413")
+@routes.post("/max-body-size/upload/401", dependencies=SIGNED_IN, max_body_size=LIMIT)
 @routes.post("/max-body-size/upload/413", max_body_size=LIMIT)
 async def upload(file: Annotated[UploadFile, File()]) -> dict[str, int]:
     """An `UploadFile`: FastAPI takes in and spools it before dependencies run."""
@@ -63,6 +64,7 @@ async def upload(file: Annotated[UploadFile, File()]) -> dict[str, int]:
 @routes.post("/json/401", dependencies=SIGNED_IN)
 @routes.post("/json/404", dependencies=EXISTING)
 @routes.post("/json/413")
+@routes.post("/max-body-size/json/401", dependencies=SIGNED_IN, max_body_size=LIMIT)
 @routes.post("/max-body-size/json/413", max_body_size=LIMIT)
 async def document(document: Document) -> dict[str, int]:
     """A JSON body: FastAPI takes it in and parses it before dependencies run."""
@@ -72,6 +74,7 @@ async def document(document: Document) -> dict[str, int]:
 @routes.post("/stream/401", dependencies=SIGNED_IN)
 @routes.post("/stream/404", dependencies=EXISTING)
 @routes.post("/stream/413")
+@routes.post("/max-body-size/stream/401", dependencies=SIGNED_IN, max_body_size=LIMIT)
 @routes.post("/max-body-size/stream/413", max_body_size=LIMIT)
 async def stream(request: Request) -> dict[str, int]:
     """A raw body, counted as it comes: dependencies run before the route asks for a byte of it."""
@@ -85,6 +88,7 @@ async def stream(request: Request) -> dict[str, int]:
 @routes.post("/form/401", dependencies=SIGNED_IN)
 @routes.post("/form/404", dependencies=EXISTING)
 @routes.post("/form/413")
+@routes.post("/max-body-size/form/401", dependencies=SIGNED_IN, max_body_size=LIMIT)
 @routes.post("/max-body-size/form/413", max_body_size=LIMIT)
 async def form(request: Request) -> dict[str, int]:
     """A form the route itself asks for: dependencies run before the body, its size comes after."""
@@ -125,4 +129,9 @@ REFUSALS = [
     *(Refusal(kind, 401, GATE, f"/refusing/middleware/{kind}/401") for kind in KINDS),
     *(Refusal(kind, 413, GATE, f"/refusing/middleware/{kind}/413") for kind in KINDS),
     *(Refusal(kind, 413, FRAMEWORK, f"/refusing/max-body-size/{kind}/413") for kind in KINDS),
+]
+
+# A body over FastAPI's limit gets its 413 here too, token or not: offer these no more than LIMIT.
+WITHIN_LIMIT = [
+    Refusal(kind, 401, FRAMEWORK, f"/refusing/max-body-size/{kind}/401") for kind in KINDS
 ]

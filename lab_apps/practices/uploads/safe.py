@@ -62,21 +62,24 @@ async def safe(request: Request) -> Stored:
     check_content_type(request.headers.get("content-type", ""))
     with refusals():
         form = await LimitedParser(request, LIMIT).parse()
-        # The file gets its name at the end of this block: nothing may fail after that.
-        with landing(request.app.state.folder) as landed:
-            try:
-                file = form.get("file")
-                if not isinstance(file, UploadFile) or not file.size:
-                    raise HTTPException(400, "send a file that isn't empty in the field `file`")
+        try:
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.size:
+                raise HTTPException(400, "send a file that isn't empty in the field `file`")
+            with landing(request.app.state.folder) as landed:
                 target = Target(landed.file)
                 await run_in_threadpool(copy, file, target)
                 name = display_name(file.filename or "")
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await form.close()
-            # A thread isn't cancelled: who was cancelled meanwhile hears of it here.
-            await anyio.lowlevel.checkpoint_if_cancelled()
-    return Stored(id=landed.id, name=name, size=target.size, sha256=target.sha256)
+                stored = Stored(id=landed.id, name=name, size=target.size, sha256=target.sha256)
+                await form.close()
+                # A thread isn't cancelled: who was cancelled meanwhile hears of it here.
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                # With the end of this block the file gets its name: nothing may fail after that.
+                return stored
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await form.close()
+            raise
 
 
 def check_content_type(header: str) -> None:
