@@ -26,6 +26,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, UploadFile
 from helpers import TESTS
+from starlette.datastructures import UploadFile as FormFile
 
 from lab_apps.instruments.hostile import NAMES, Hostile, attack, corpus
 from lab_apps.instruments.intake import offer
