@@ -119,13 +119,13 @@ def test_cores_that_are_shared_unseen(
     """Both idle, and not two all the same."""
     monkeypatch.setattr(machine, "idle_cores", lambda: 2.0)
     monkeypatch.setattr(machine, "parallel_speedup", lambda: speedup)
-    why = f"two threads compute {speedup:.1f} times as much as one, 1.6 needed"
+    why = f"two processes compute {speedup:.1f} times as much as one, 1.6 needed"
     assert lacks(NEED) == (None if enough else why)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose its core")
 def test_speedup_of_one_core() -> None:
-    """Two threads on one core compute no more than one."""
+    """Two processes on one core compute no more than one."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:

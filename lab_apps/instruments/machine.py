@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import os
 import platform
 import resource
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 PROC = Path("/proc")
 DESCRIPTORS = 4096
 IDLE_CORES = 1.5  # from which on two count as idle: a process that burns one leaves 1.0 of 2
 IDLE_WINDOW_S = 0.15
-SPEEDUP = 1.6  # of two threads over one, from which on two cores count as two
-HASHED_BYTES, HASHES = 2**20, 16  # some 10 ms
+SPEEDUP = 1.6  # of two processes over one, from which on two cores count as two
+COUNT_S = 0.15
+COUNTING = """
+import time
+end, n, x = time.perf_counter() + {}, 0, 0
+while time.perf_counter() < end:
+    for i in range(1000):
+        x += i * i % 7
+    n += 1
+print(n)
+"""
 SHARED, DISK = Path("/dev/shm"), Path("/var/tmp")
 SHARED_BYTES = 48 * 2**20  # of 64 MiB, which containers often have
 
@@ -111,28 +119,19 @@ def idle_cores() -> float | None:
 
 
 def parallel_speedup() -> float:
-    """How much more two threads compute than one in the same time: 2 on two cores of one's own.
+    """How much more two Python processes compute than one: 2 on two cores of one's own.
 
-    Less where cores are shared with what this system does not show, such as other guests of its
-    host. The median of three trials of some 30 ms with hashing, which needs no GIL.
+    Less where cores are shared with what this system does not show: two that are hardware threads
+    of one, or other guests of its host. One trial of `COUNT_S` each.
     """
-
-    def seconds(threads: int) -> float:
-        hashing = [threading.Thread(target=_hash) for _ in range(threads)]
-        begun = time.perf_counter()
-        for thread in hashing:
-            thread.start()
-        for thread in hashing:
-            thread.join()
-        return time.perf_counter() - begun
-
-    return median(2 * seconds(1) / seconds(2) for _ in range(3))
+    return sum(_counts(2)) / _counts(1)[0]
 
 
-def _hash() -> None:
-    data = bytes(HASHED_BYTES)
-    for _ in range(HASHES):
-        hashlib.sha256(data)
+def _counts(processes: int) -> list[int]:
+    """How far each of so many processes counts at the same time."""
+    command = [sys.executable, "-I", "-S", "-c", COUNTING.format(COUNT_S)]
+    counting = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(processes)]
+    return [int(process.communicate()[0]) for process in counting]
 
 
 def _idle_s() -> float | None:
@@ -160,7 +159,7 @@ def _too_few_idle() -> str:
         return f"{idle:.1f} of {usable_cores()} cores idle, 2 needed"
     speedup = parallel_speedup()
     if speedup < SPEEDUP:
-        return f"two threads compute {speedup:.1f} times as much as one, {SPEEDUP} needed"
+        return f"two processes compute {speedup:.1f} times as much as one, {SPEEDUP} needed"
     return ""
 
 
