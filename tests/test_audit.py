@@ -19,6 +19,7 @@ from stage import StubServer, trial
 from lab_apps.instruments import audit, claims, selfcheck, sequential
 from lab_apps.instruments.audit import Audit, Tally
 from lab_apps.instruments.claims import Outcome
+from lab_apps.instruments.hog import hog
 from lab_apps.instruments.process import Process
 from lab_apps.instruments.server import serve
 from lab_apps.instruments.trial import Trial
@@ -165,7 +166,7 @@ def cpu_s(pid: int) -> float:
 @needs_proc
 def test_hog_computes_while_it_is_on_and_ends_with_the_block() -> None:
     earlier = children(os.getpid())
-    with no_leftovers(), audit.hog() as switch:
+    with no_leftovers(), hog() as switch:
         (pid,) = children(os.getpid()) - earlier
         used_s = []
         for on in (True, False, True):

@@ -12,17 +12,15 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import io
 import itertools
 import json
 import math
 import random
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +31,8 @@ import numpy.typing as npt
 
 from lab_apps.instruments import machine, sequential
 from lab_apps.instruments.calibration import OK, create_app
-from lab_apps.instruments.child import Child
 from lab_apps.instruments.claims import Claim, Outcome, judge
+from lab_apps.instruments.hog import hog
 from lab_apps.instruments.load import send
 from lab_apps.instruments.notebook import Progress
 from lab_apps.instruments.rounds import Rounds
@@ -187,38 +185,6 @@ def under_hog(pattern: str, trials: int, thetas: Sequence[float] = (1.5, 2.0)) -
     what = f"hog {pattern}"
     with hog() as switch:
         return _series(what, 1.0, thetas, trials, before=lambda n: switch(is_on(next(bursts), n)))
-
-
-@contextlib.contextmanager
-def hog() -> Iterator[Callable[[bool], None]]:
-    """A process that computes on every core while it is on; yield its switch, at first off.
-
-    It ends with the block, or with this process, however that ends.
-    """
-    child = Child("lab_apps.instruments.audit:_switch")
-    try:
-        child.call(False)
-        yield child.call
-    finally:
-        child.close()
-
-
-def _switch(on: bool) -> None:
-    """Run in the hog's process: compute from now on, or rest."""
-    (_burning().set if on else _burning().clear)()
-
-
-@functools.cache
-def _burning() -> threading.Event:
-    on = threading.Event()
-
-    def burn() -> None:
-        while on.wait():
-            hashlib.sha256(bytes(65536))  # without the GIL, so all cores are burnt and calls heard
-
-    for _ in range(machine.usable_cores()):
-        threading.Thread(target=burn, daemon=True).start()
-    return on
 
 
 def _series(
