@@ -203,6 +203,18 @@ def many_small(count: int) -> int:
 barriers: dict[int, asyncio.Barrier] = {}
 
 
+kept: list[bytes] = []
+
+
+@hungry.get("/leave-room/{mib}")
+async def leave_room(mib: int) -> str:
+    """Leave `mib` MiB of the loop's heap free and resident, below a small piece that stays."""
+    pieces = [b"x" * 100_000 for _ in range(mib * 2**20 // 100_000 + 1)]
+    kept.append(b"x" * 100_000)
+    pieces.clear()
+    return "ok"
+
+
 @hungry.get("/together")
 async def fills_with_others(mib: int, crowd: int) -> int:
     """Fills that much memory and holds it until a crowd of that many does."""

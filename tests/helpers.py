@@ -193,6 +193,19 @@ def refuses(url: str) -> bool:
         return sock.connect_ex((host, int(port))) != 0
 
 
+def attempts(check: Callable[..., object], *args: object, most: int = 3) -> None:
+    """A check that rests on time, until it passes once; raises the last AssertionError.
+
+    A machine that is disturbed fails it now and then, a broken instrument every time: what the
+    check must see broken is asserted of as many attempts.
+    """
+    for _ in range(most - 1):
+        with contextlib.suppress(AssertionError):
+            check(*args)
+            return
+    check(*args)
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
     """Whether the condition comes true in time."""
     deadline = time.monotonic() + timeout_s

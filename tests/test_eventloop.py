@@ -156,10 +156,14 @@ def test_async_routes_take_no_thread() -> None:
         assert set(server.readings().tokens.tolist()) == {0}
 
 
-# What it costs. The CPU time of the loop's own thread does not count what others do meanwhile;
-# what noise is left (caches, frequency) is one-sided and hits both arms, so: medians of pairs.
+# What it costs. The CPU time of the loop's own thread does not count what others do meanwhile, but
+# a core shared with another machine makes all of it dearer. So what is asserted is a ratio between
+# two arms that take turns, of their cheapest turn each, since what disturbs only adds. The share of
+# a loop's time and the microseconds are asserted in the long tests.
 
+TIMES_A_TIMER = 2  # what a tick of the probe may cost, in wake-ups of an empty timer
 PROBE_SHARE = 0.01  # of the loop thread's time
+TIMES_PLAIN = 1.3  # what a request may cost, in requests of plain uvicorn
 REQUEST_S = 20e-6
 
 
@@ -169,24 +173,41 @@ def loop_cpu_s(server: Server | PlainServer) -> float:
     return used
 
 
-def check_probe_is_cheap(loop: Loop, windows: int = 5) -> float:
-    """What the probe adds to an idle loop: two servers side by side, windows of 0.2 s."""
-    added = []
+async def empty_timer(seconds: float) -> None:
+    """Wake the loop as often as the probe does, for nothing."""
+    for _ in range(round(seconds / INTERVAL_S)):
+        await asyncio.sleep(INTERVAL_S)
+
+
+def check_probe_is_cheap(loop: Loop, windows: int = 7, window_s: float = 0.2) -> float:
+    """Share of an idle loop thread's time that the probe takes; judged by what a timer takes."""
+    shares: dict[str, list[float]] = {"probe": [], "timer": []}
     with serve(create_app, loop=loop, probe=True) as one, serve(create_app, loop=loop) as other:
+        assert isinstance(other, ThreadServer)
         for _ in range(windows):
-            begun, before = time.perf_counter(), loop_cpu_s(one) - loop_cpu_s(other)
-            time.sleep(0.2)
-            spent = loop_cpu_s(one) - loop_cpu_s(other) - before
-            added.append(spent / (time.perf_counter() - begun))
-    share = statistics.median(added)
-    assert share < PROBE_SHARE
-    return share
+            for arm, server in (("probe", one), ("timer", other)):
+                begun, before = time.perf_counter(), loop_cpu_s(server)
+                if arm == "probe":
+                    time.sleep(window_s)
+                else:
+                    other.on_loop(empty_timer(window_s))
+                spent = loop_cpu_s(server) - before
+                shares[arm].append(spent / (time.perf_counter() - begun))
+    assert min(shares["probe"]) < TIMES_A_TIMER * min(shares["timer"]), shares
+    return min(shares["probe"])
 
 
 @needs_proc
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_probe_costs_under_1_percent_of_the_loop(loop: Loop) -> None:
+def test_probe_costs_a_few_wake_ups(loop: Loop) -> None:
     check_probe_is_cheap(loop)
+
+
+@needs_proc
+@pytest.mark.long
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_probe_costs_under_1_percent_of_the_loop(loop: Loop) -> None:
+    assert check_probe_is_cheap(loop) < PROBE_SHARE
 
 
 @needs_proc
@@ -201,7 +222,7 @@ def test_check_sees_a_costly_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Probe, "_tick", costly)
     with pytest.raises(AssertionError):
-        check_probe_is_cheap("uvloop", 3)
+        check_probe_is_cheap("uvloop")
 
 
 class PlainServer:
@@ -234,41 +255,48 @@ class PlainServer:
         return machine.thread_cpu_s(self.thread)
 
 
-def cpu_per_request(server: Server | PlainServer, requests: int = 500) -> float:
+def cpu_per_request(server: Server | PlainServer, requests: int = 200) -> float:
     before = loop_cpu_s(server)
     trial = load.send(server.url, Stream("one", "/null", closed(4, requests=requests), OK))
     assert trial.errors == {}
     return (loop_cpu_s(server) - before) / requests
 
 
-def check_requests_are_cheap(pairs: int = 7) -> float:
-    """What a request costs the loop's thread more than under plain uvicorn; 500 a turn."""
+def check_requests_are_cheap(turns: int = 15) -> float:
+    """Seconds of the loop's thread that a request takes more than under plain uvicorn."""
     with serve(create_app, probe=True) as ours, PlainServer() as plain:
-        cpu_per_request(ours)
-        cpu_per_request(plain)
-        added = [cpu_per_request(ours) - cpu_per_request(plain) for _ in range(pairs)]
-    assert statistics.median(added) < REQUEST_S
-    return statistics.median(added)
+        spent_s = [(cpu_per_request(ours), cpu_per_request(plain)) for _ in range(turns)][1:]
+    ours_s, plain_s = min(ours for ours, _ in spent_s), min(plain for _, plain in spent_s)
+    assert ours_s < TIMES_PLAIN * plain_s, spent_s
+    return ours_s - plain_s
 
 
 @needs_proc
-def test_bookkeeping_costs_under_20_microseconds_a_request() -> None:
+def test_bookkeeping_adds_less_than_a_third_to_a_request() -> None:
     check_requests_are_cheap()
 
 
 @needs_proc
+@pytest.mark.long
+def test_bookkeeping_costs_under_20_microseconds_a_request() -> None:
+    assert check_requests_are_cheap() < REQUEST_S
+
+
+@needs_proc
 def test_check_sees_costly_bookkeeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PlainServer() as plain:
+        burn_s = 0.5 * max(cpu_per_request(plain) for _ in range(3))
     call = ThreadServer._call
 
     def costly(self: ThreadServer, *args: Any) -> Any:
-        until = time.thread_time() + 2 * REQUEST_S
+        until = time.thread_time() + burn_s
         while time.thread_time() < until:
             pass
         return call(self, *args)
 
     monkeypatch.setattr(ThreadServer, "_call", costly)
     with pytest.raises(AssertionError):
-        check_requests_are_cheap(3)
+        check_requests_are_cheap()
 
 
 def test_wrapper_costs_under_a_microsecond() -> None:

@@ -97,6 +97,14 @@ def test_first_repeat_after_other_work(one: Server) -> None:
     check_sizes(one, "/fill", 1)
 
 
+@needs_high_water
+def test_room_amid_small_objects(one: Server) -> None:
+    """A large allocation that fits into what is free and resident is seen all the same."""
+    one.inside(memory.set_allocator)
+    httpx.get(f"{one.url}/leave-room/8").raise_for_status()
+    check_sizes(one, "/fill", 4)
+
+
 def test_small_objects(one: Server) -> None:
     """Within 7% by both; what is traced repeats within 1%."""
     mib = httpx.get(f"{one.url}/small?count=200000", timeout=30).json() / 2**20

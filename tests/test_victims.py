@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import attempts
 from test_queueing import step_by_step
 
 from lab_apps.instruments import victims, wire
@@ -216,7 +217,7 @@ def check_comes_true(blocker: Route, count: int = 4) -> None:
 
 
 def test_prediction_comes_true() -> None:
-    check_comes_true(Route(f"/terrible-ping?hold_ms={HOLD_MS}", ON_LOOP))
+    attempts(check_comes_true, Route(f"/terrible-ping?hold_ms={HOLD_MS}", ON_LOOP))
 
 
 @pytest.mark.parametrize(
@@ -229,4 +230,4 @@ def test_prediction_comes_true() -> None:
 )
 def test_check_sees_a_blocker_that_does_not_hold_the_loop(blocker: Route) -> None:
     with pytest.raises(AssertionError):
-        check_comes_true(blocker, 1)
+        attempts(check_comes_true, blocker, 1)

@@ -30,7 +30,6 @@ THRESHOLD_BYTES = 128 * 1024  # what both are before glibc begins to adjust them
 DISAGREE_SHARE, DISAGREE_MIB = 0.15, 1.0
 LOOK_S, ALIKE, SETTLED_MIB, MOST_LOOKS = 0.01, 4, 0.1, 300  # a look each 10 ms, four alike
 
-_trimmed = False
 _begun: tuple[Method, float] | None = None  # the pass of this process, MiB resident before it
 
 
@@ -40,17 +39,15 @@ def set_allocator() -> bool:
     glibc raises its threshold for mmap to the size of what is freed, up to 32 MiB, and a thread
     other than the main one then keeps that much: the first request shows a peak, later ones none.
     Setting M_MMAP_THRESHOLD and M_TRIM_THRESHOLD ends that (mallopt(3)), and can't be undone. It
-    makes large allocations slower, so latency is better measured in another process. The first call
-    also gives back what is free amid small objects, by malloc_trim(3); later ones don't, because
-    what threads take again would count as a request's.
+    makes large allocations slower, so latency is better measured in another process.
+
+    What is free amid small objects is given back now, by malloc_trim(3): a large allocation would
+    find room there, and touch no new page.
     """
     libc = _glibc()
     if libc is None:
         return False
-    global _trimmed
-    if not _trimmed:
-        libc.malloc_trim(0)
-        _trimmed = True
+    libc.malloc_trim(0)
     return all(
         libc.mallopt(option, THRESHOLD_BYTES) for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
     )
