@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import needs_proc, wait_until
+from helpers import attempts, needs_proc, wait_until
 
 from lab_apps.instruments import machine
 from lab_apps.instruments.claims import Claim, Pair, Verdict, judge
@@ -111,7 +111,6 @@ def test_need_of_idle_cores(proc: Proc, idle_s: float, why: str | None) -> None:
 
 
 @pytest.mark.usefixtures("proc")
-@pytest.mark.usefixtures("proc")
 @pytest.mark.parametrize(("speedup", "enough"), [(2.0, True), (1.6, True), (1.5, False)])
 def test_cores_that_are_shared_unseen(
     speedup: float, enough: bool, monkeypatch: pytest.MonkeyPatch
@@ -126,10 +125,14 @@ def test_cores_that_are_shared_unseen(
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose its core")
 def test_speedup_of_one_core() -> None:
     """Two processes on one core compute no more than one."""
+
+    def check() -> None:
+        assert machine.parallel_speedup() < 1.3
+
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert machine.parallel_speedup() < 1.3
+        attempts(check)
     finally:
         os.sched_setaffinity(0, before)
 
