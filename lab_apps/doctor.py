@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import nbformat
 
-from lab_apps.instruments import claims, load, machine
+from lab_apps.instruments import claims, load, machine, postgres
 from lab_apps.instruments.calibration import OK, create_app
 from lab_apps.instruments.schedule import closed
 from lab_apps.instruments.server import serve
@@ -44,6 +44,7 @@ def examine(checkout: Checkout) -> Iterator[Finding]:
         "timing": _timing(),
         "server": _server(),
         "kernel": _kernel(),
+        "database": _database(),
         "wrk": _wrk(),
     }
     for name, findings in checks.items():
@@ -160,6 +161,19 @@ def _kernel() -> Iterator[Finding]:
         yield "FAIL", f"no Jupyter kernel of this Python ({done.failure}): make clean setup"
     else:
         yield "OK", f"a Jupyter kernel of this Python starts ({done.seconds:.1f} s)"
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        found = postgres.database()
+    except postgres.PostgresError as error:
+        yield "FAIL", f"no Postgres for 03, 04, 05 and 06: {error}"
+        return
+    if found.embedded:
+        yield "OK", f"an embedded Postgres {found.version} starts ({found.started_s:.1f} s)"
+    else:
+        yield "OK", f"the Postgres {found.version} of {postgres.VARIABLE} answers"
+    postgres.stop()
 
 
 def _wrk() -> Iterator[Finding]:

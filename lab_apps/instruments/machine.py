@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab_apps.instruments import postgres
+
 PROC = Path("/proc")
 DESCRIPTORS = 4096
 IDLE_CORES = 1.5  # from which on two count as idle: a process that burns one leaves 1.0 of 2
@@ -95,6 +97,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "high-water mark": lambda: _memory().why_no_high_water(),
     "tmpfs": lambda: _no_tmpfs(),
     "disk": lambda: _no_disk(),
+    "postgres": postgres.why_not,
 }
 
 
