@@ -7,6 +7,7 @@ What a command needs is imported when it is called, so that `lab --help` answers
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import errno
 import importlib
@@ -17,7 +18,7 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -209,17 +210,19 @@ def _serve(args: argparse.Namespace, checkout: Checkout) -> int:
     target = served.get(two_digits(args.number))
     if target is None:
         raise CannotRun(f"no practice {args.number!r} to serve: there is {', '.join(served)}")
-    module, _, name = target.partition(":")
-    made = getattr(importlib.import_module(module), name)
+    package, _, name = target.partition(":")
+    module = importlib.import_module(package)
+    made = getattr(module, name)
     app = made() if name == "create_app" else made
-    with _bound(args.port) as sock:
+    with _bound(args.port) as sock, _database(getattr(module, "DATABASE_URL", "")):
         port = sock.getsockname()[1]
         paths = app.openapi()["paths"]  # app.routes has included routers as one entry each
         for path, operations in paths.items():
             for method, operation in operations.items():
                 said = operation.get("description", "").partition("\n")[0]
                 print(f"{method.upper():<6} {path:<24} {said}".rstrip())
-        first = next(path for path in paths if "get" in paths[path] and "{" not in path)
+        to_get = (path for path in paths if "get" in paths[path] and "{" not in path)
+        first = next(to_get, "/openapi.json")
         print(f"\ncurl http://{HOST}:{port}{first}\n\n{target}, until Ctrl-C", flush=True)
         try:
             uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[sock])
@@ -236,6 +239,24 @@ def _served(checkout: Checkout) -> dict[str, str]:
         if importlib.util.find_spec(f"lab_apps.practices.{name}"):
             served[number] = f"lab_apps.practices.{name}:app"
     return served
+
+
+@contextlib.contextmanager
+def _database(variable: str) -> Iterator[None]:
+    """A Postgres while the block runs, its url in the environment, if the app reads one there."""
+    if not variable or os.environ.get(variable):
+        yield
+        return
+    from lab_apps.instruments import postgres
+
+    try:
+        os.environ[variable] = postgres.database().url
+        yield
+    except postgres.PostgresError as error:
+        raise CannotRun(str(error)) from None
+    finally:
+        os.environ.pop(variable, None)
+        postgres.stop()
 
 
 def _bound(port: int) -> socket.socket:

@@ -19,7 +19,7 @@ from helpers import Reply, children, fault_server, needs_proc, response, runs, w
 
 from lab_apps import doctor
 from lab_apps.cli import main
-from lab_apps.instruments import claims, machine, selfcheck
+from lab_apps.instruments import claims, machine, postgres, selfcheck
 from lab_apps.instruments.server import listener, serve
 
 APP = "lab_apps.instruments.calibration:create_app"
@@ -36,7 +36,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "notebooks").mkdir()
-    for name in ("00_instruments", "05_async_routes", "index"):
+    for name in ("00_instruments", "03_database_checks", "05_async_routes", "index"):
         notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         (tmp_path / f"notebooks/{name}.ipynb").write_text(json.dumps(notebook))
     return tmp_path
@@ -64,9 +64,9 @@ WRONG_CALLS = {
     "new line in an argument": (["run", "a\nb"], "a b"),
     "profile": (["run", "--profile", "quik"], "'quik'.*quick.*full"),
     "refresh in full": (["run", "--refresh", "--profile", "full"], "--refresh.*leave"),
-    "notebook": (["run", "--only", "42"], "'42'.*00, 05, index"),
+    "notebook": (["run", "--only", "42"], "'42'.*00, 03, 05, index"),
     "no notebook named": (["run", "--only", "05,"], "''"),
-    "practice": (["serve", "42"], "'42'.*00, 05"),
+    "practice": (["serve", "42"], "'42'.*00, 03, 05"),
     "port beyond": (["serve", "05", "--port", "65536"], "0 to 65535.*'65536'"),
     "port below": (["serve", "05", "--port", "-1"], "0 to 65535.*'-1'"),
     "port no number": (["serve", "05", "--port", "http"], "0 to 65535.*'http'"),
@@ -243,6 +243,41 @@ def test_serve_prints_its_routes_answers_and_ends_quietly(checkout: Path) -> Non
     assert (lab.returncode, out, err) == (0, "", "")
 
 
+def test_serve_starts_a_database_for_what_reads_one(checkout: Path) -> None:
+    """For the app's life, unless the variable names another; nothing of it is left."""
+    lab = start(checkout, "serve", "3", "--port", "0")
+    assert lab.stdout is not None
+    said = ""
+    while "Ctrl-C" not in said:
+        line = lab.stdout.readline()
+        assert line
+        said += line
+    found = re.search(r"curl (http://127\.0\.0\.1:\d+)/", said)
+    assert found
+    body = json.dumps({"email": "ada@example.org"}).encode()
+    asked = urllib.request.Request(f"{found[1]}/users", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=5) as answer:
+        assert answer.status == 201
+    started = children(lab.pid)
+    assert started
+    lab.send_signal(signal.SIGINT)
+    out, err = lab.communicate(timeout=10)
+    assert (lab.returncode, out, err) == (0, "", "")
+    assert wait_until(lambda: not any(runs(pid) for pid in started), 5)
+
+
+def test_serve_without_a_database_says_what_to_install(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LAB_DATABASE_URL", "")
+    monkeypatch.setattr(postgres, "installed", lambda: None)
+    assert main(["serve", "3", "--port", "0"], root=checkout) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "make setup" in err
+    assert "FAIL no Postgres" in findings(doctor._database())
+
+
 @pytest.mark.parametrize("how", ["listening", "bound"])
 def test_serve_on_a_taken_port(
     how: str, checkout: Path, capsys: pytest.CaptureFixture[str]
@@ -278,6 +313,7 @@ def test_doctor_says_ok_or_what_to_do(capsys: pytest.CaptureFixture[str]) -> Non
     assert status == int("FAIL" in states)  # a busy machine may miss the 2 ms
     for text in ("Python 3.", "fastapi 0.", "uvloop can", "127.0.0.1", "kernel", "wrk", "cores"):
         assert text in out
+    assert "OK   an embedded Postgres 1" in out or "OK   the Postgres" in out
 
 
 def findings(found: Iterator[doctor.Finding]) -> str:
