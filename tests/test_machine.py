@@ -25,7 +25,7 @@ def test_versions_are_those_installed() -> None:
     assert found["fastapi"] == fastapi.__version__
     assert found["uvicorn"] == uvicorn.__version__
     assert found["python"].startswith("3.")
-    assert set(found) == {"python", *machine.PACKAGES}
+    assert set(found) == {"python", "postgres", *machine.PACKAGES}
 
 
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,9 @@ def watcher_pid() -> int:
 def test_ready_soon() -> None:
     def check() -> None:
         stop()
+        assert postgres.version() == "-"
         assert database().started_s < READY_WITHIN_S
+        assert postgres.version() == database().version
 
     attempts(check)
     assert database().embedded

@@ -35,12 +35,18 @@ print(n)
 SHARED, DISK = Path("/dev/shm"), Path("/var/tmp")
 SHARED_BYTES = 48 * 2**20  # of 64 MiB, which containers often have
 
-PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx")
+PACKAGES = (
+    *("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx"),
+    *("psycopg", "psycopg-pool", "sqlalchemy", "alembic"),
+)
 
 
 def versions() -> dict[str, str]:
-    """Version of Python and of each package that decides a verdict; "-" where not installed."""
-    found = {"python": platform.python_version()}
+    """Version of Python, of the Postgres in use and of each package that decides a verdict.
+
+    "-" for what is not installed, or not in use.
+    """
+    found = {"python": platform.python_version(), "postgres": postgres.version()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

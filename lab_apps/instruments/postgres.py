@@ -120,6 +120,11 @@ def stop() -> None:
             running.close()
 
 
+def version() -> str:
+    """Version of the Postgres that `database()` has given; "-" where there is none."""
+    return _running.database.version if _running is not None else "-"
+
+
 def why_not() -> str:
     """Return "" where `database()` can be used, else one line that says what to install."""
     try:
