@@ -5,7 +5,8 @@ Runs alone: `uvicorn lab_apps.practices.async_routes:app`, then `curl 127.0.0.1:
 `pings` has the article's three routes, `reads` blocking I/O of some microseconds, `hops` what goes
 to the thread pool and how often, `bodies` large answers and requests, `pool` who shares the pool's
 threads, `cpu` work that computes, `leaving` what happens when the client has gone. Most answers
-say where their route ran, so that a check of the body is a check of the mechanism.
+say where their route ran, so that a check of the body is a check of the mechanism. What needs a
+Postgres is an app of its own, `database:app`: queries, and in `deadlock` sessions that lock up.
 """
 
 from __future__ import annotations
