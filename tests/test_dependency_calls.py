@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
+from time import perf_counter_ns
 from typing import Annotated, Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.security import APIKeyHeader
 
-from lab_apps.instruments.dependency_calls import Call, Node, recorded, tree
+from lab_apps.instruments.dependency_calls import Answers, Call, Node, recorded, tree
 from lab_apps.instruments.server import serve
 
 
@@ -120,3 +122,42 @@ def test_sync_generator_is_refused_and_nothing_changed() -> None:
     with pytest.raises(ValueError, match="sync_yielding is a generator"), recorded(root):
         pass
     assert functions(root) == before
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_end_of_an_answer_is_noted(parts: int) -> None:
+    """Not its start, and not the parts of a body that has more."""
+    noted: list[bool] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for left in reversed(range(parts)):
+            await send({"type": "http.response.body", "body": b"1", "more_body": left > 0})
+
+    async def send(_message: Any) -> None:
+        noted.append(answers.sent_ns > 0)
+
+    answers = Answers(app)
+    asyncio.run(answers({"type": "http"}, None, send))
+    assert noted == [False] * parts + [True]
+
+
+def test_what_is_left_after_the_answer_and_before_it() -> None:
+    """A dependency's exit comes after the answer, with the function's scope before it."""
+    left: dict[str, int] = {}
+
+    async def by_request() -> AsyncIterator[None]:
+        yield
+        left["request"] = perf_counter_ns()
+
+    async def by_function() -> AsyncIterator[None]:
+        yield
+        left["function"] = perf_counter_ns()
+
+    app = FastAPI()
+    both = [Depends(by_request), Depends(by_function, scope="function")]
+    app.get("/both", dependencies=both)(sync_leaf)
+    answers = Answers(app)
+    with serve(answers) as server:
+        assert httpx.get(f"{server.url}/both").json() == 1
+    assert left["function"] < answers.sent_ns < left["request"]

@@ -197,6 +197,19 @@ def test_writers_beside_an_index(url: str, how: str) -> None:
     assert trial.errors == {}
 
 
+def test_a_build_waits_for_strangers_so_long(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a transaction of another schema too, and no longer than that."""
+    monkeypatch.setattr(table_locks, "BUILD_S", 0.3)
+    statement = "CREATE INDEX CONCURRENTLY posts_title_idx ON posts (title)"
+    older = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1"
+    with (
+        empty("Postgres") as other,
+        table_locks.transaction(other, older),
+        pytest.raises(QueryCanceled),
+    ):
+        table_locks.building(url, statement, after_s=0)
+
+
 def test_seen_says_what_it_has_not_seen(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_locks, "TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError, match="no ShareLock, granted=True"):
@@ -232,6 +245,33 @@ def test_answered_counts_what_was_sent_and_answered_within() -> None:
     assert table_locks.answered(trial, SPAN) == (3, 5)
     assert table_locks.answered(trial, SPAN, first=0.5) == (1, 2)
     assert SPAN.seconds == 0.1
+
+
+def load(*due_ms: float, lag_ms: float = 0.0) -> Trial:
+    """A trial of requests due then, the last but one sent so late."""
+    trial = made(*((ms, ms + 1, "") for ms in due_ms))
+    trial.rows["sent_ns"][-2] += int(lag_ms * 1e6)
+    return trial
+
+
+EVEN = [101.0, *range(110, 210, 10)]
+
+
+@pytest.mark.parametrize(
+    ("trial", "how", "why"),
+    [
+        (load(*EVEN), {"least": 10}, ""),
+        (load(*EVEN), {"least": 11}, "10 requests were sent in the 0.10 s, 11 are needed"),
+        (load(*EVEN), {}, "10 requests were sent in the 0.10 s, 20 are needed"),
+        (load(90, 201), {"least": 0}, ""),
+        (load(110, 150, 290, lag_ms=101), {"least": 1}, "a request was sent 101 ms late, over 100"),
+        (load(90, 205, 300, lag_ms=500), {"least": 0}, ""),  # due after it
+        (load(80, 90), {"least": 0}, "the load ended 110 ms before the span"),
+        (load(80, 90), {"least": 0, "whole": False}, ""),
+    ],
+)
+def test_disturbance(trial: Trial, how: dict[str, Any], why: str) -> None:
+    assert table_locks.disturbance(trial, SPAN, **how) == why
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from test_victims import NOTHING
 
-from lab_apps.instruments import machine, plots
+from lab_apps.instruments import machine, plots, postgres
 from lab_apps.instruments.plots import COLOURS, GREY, MARKERS
 from lab_apps.instruments.trial import ROW
 
@@ -212,13 +212,14 @@ def test_check_sees_another_deviation() -> None:
 def test_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "gil_enabled", lambda: False)
     monkeypatch.setattr(machine, "usable_cores", lambda: 3)
+    monkeypatch.setattr(postgres, "version", lambda: "18.4")
     rows = np.zeros(700, dtype=ROW)
     rows["error"][:2] = "timeout", "closed"
     trial = dataclasses.replace(NOTHING, rows=rows)
     said = plots.conditions("uvloop", "open loop", [trial] * 3, "p99", workers="2 workers")
     assert re.fullmatch(
-        r"Python 3\.\S+, no GIL, FastAPI \S+, uvicorn \S+ on uvloop, 2 workers, 3 cores;"
-        r" open loop; n = 2,100 requests, 6 failed\. Not shown: p99",
+        r"Python 3\.\S+, no GIL, FastAPI \S+, uvicorn \S+ on uvloop, Postgres 18\.4, 2 workers,"
+        r" 3 cores; open loop; n = 2,100 requests, 6 failed\. Not shown: p99",
         said,
     )
 

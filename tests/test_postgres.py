@@ -504,8 +504,10 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(PostgresError, match=postgres.VARIABLE):
         database()
+    assert postgres.lacking() == why_not()
     monkeypatch.setenv(postgres.VARIABLE, "postgresql://somewhere/x")
     assert why_not() == ""  # needs no server of ours
+    assert postgres.lacking().startswith(f"{postgres.VARIABLE} (postgresql://")
 
 
 def test_missing_driver(place: Path) -> None:
@@ -679,6 +681,15 @@ def test_guest_whose_host_is_gone_says_what_it_leaves(
         PostgresError, match=r"^schema (lab_\w+) is still there: DROP SCHEMA \1 CAS"
     ):
         stop()
+
+
+def test_server_that_is_too_old_is_left_alone(outer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(postgres.VARIABLE, outer)
+    monkeypatch.setattr(postgres, "OLDEST", 99)
+    assert re.search(r" is a Postgres 1\d\.\d+; 99 is the oldest$", postgres.lacking())
+    with psycopg.connect(outer) as connection:
+        count = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname::text, 'lab_')"
+        assert connection.execute(count).fetchone() == (0,)
 
 
 def test_own_options_of_the_url_stay(outer: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,27 +202,29 @@ def message(kind: bytes, body: bytes = b"") -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
+READY = message(b"Z", b"I")
+LOGIN = message(b"R", bytes(4)) + message(b"S", b"client_encoding\0UTF8\0") + READY
+
+
 def converse(sock: socket.socket, queries: int) -> None:
-    """One login and a number of simple queries without a result."""
-    sock.listen()
-    probe, _ = sock.accept()  # whether there is a server at all
-    probe.close()
-    connection, _ = sock.accept()
-    ready = message(b"Z", b"I")
-    login = message(b"R", bytes(4)) + message(b"S", b"client_encoding\0UTF8\0") + ready
+    """A login to look, and one with a number of simple queries without a result."""
     notice = message(b"N", b"SNOTICE\0VNOTICE\0C00000\0MZZZZZ\0\0")  # a body full of Z
-    done = notice + message(b"C", b"SELECT 0\0") + ready
-    with connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for answer in (login, *[done] * queries):
-            assert connection.recv(4096)
-            for byte in answer:
-                connection.sendall(bytes([byte]))
-                time.sleep(0.001)
+    done = notice + message(b"C", b"SELECT 0\0") + READY
+    for count in (0, queries):
+        connection, _ = sock.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for answer in (LOGIN, *[done] * count):
+                assert connection.recv(4096)
+                for byte in answer:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.001)
 
 
 def test_messages_in_pieces_and_a_server_on_tcp() -> None:
     with listener() as sock, ThreadPoolExecutor(1) as pool:
+        sock.listen()
+        sock.settimeout(10)
         served = pool.submit(converse, sock, 3)
         host, port = sock.getsockname()
         with delayed(f"postgresql://user@{host}:{port}/name") as proxy:
@@ -230,6 +232,31 @@ def test_messages_in_pieces_and_a_server_on_tcp() -> None:
                 for _ in range(3):
                     connection.execute("SELECT")
             assert proxy.connections == 1
+        served.result(10)
+
+
+def refuse_plain(sock: socket.socket) -> None:
+    """Refuse who doesn't ask for TLS first, as `hostssl` alone does; then let one in."""
+    refusal = message(b"E", b"SFATAL\0VFATAL\0C28000\0Mno encryption\0\0")
+    for answers in ([refusal], [b"N", LOGIN]):
+        connection, _ = sock.accept()
+        with connection:
+            for answer in answers:
+                assert connection.recv(4096)
+                connection.sendall(answer)
+            connection.recv(4096)
+
+
+def test_a_server_that_takes_tls_alone() -> None:
+    with listener() as sock, ThreadPoolExecutor(1) as pool:
+        sock.listen()
+        sock.settimeout(10)
+        served = pool.submit(refuse_plain, sock)
+        host, port = sock.getsockname()
+        target = f"postgresql://user@{host}:{port}/name?gssencmode=disable"
+        says = pytest.raises(ValueError, match=r"refuses sslmode=.*unset LAB_")
+        with no_leftovers(), says, delayed(target):
+            pass
         served.result(10)
 
 
@@ -302,17 +329,14 @@ def test_delays_that_are_none(proxy: Proxy, url: str, delay_ms: float) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    ("target", "says"),
-    [
-        ("postgresql:///name", "no host"),
-        ("postgresql://a,b/name", "a,b"),
-        ("postgresql://a:1,b:2/name", "a,b"),
-        ("postgresql://a/name?sslmode=verify-full", "sslmode=verify-full"),
-    ],
-)
-def test_urls_that_it_refuses(target: str, says: str) -> None:
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+def test_tls_is_refused(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = f"sslmode={mode}: .* without TLS, or unset LAB_DATABASE_URL"
+    target = f"postgresql://a/name?sslmode={mode}"
     with no_leftovers(), pytest.raises(ValueError, match=says), delayed(target):
+        pass
+    monkeypatch.setenv("PGSSLMODE", mode)
+    with no_leftovers(), pytest.raises(ValueError, match=says), delayed("postgresql://a/name"):
         pass
 
 
@@ -322,10 +346,81 @@ def test_no_server(host: str) -> None:
         port = sock.getsockname()[1]
     with (
         no_leftovers(),
-        pytest.raises(ConnectionError, match=f"no server at {host}, port {port}"),
+        pytest.raises(ConnectionError, match=f"no server to lead to: .*{host}.*{port}"),
         delayed(f"host={host} port={port} user=u"),
     ):
         pass
+
+
+@pytest.mark.parametrize("target", ["postgresql:///postgres", "dbname=postgres", ""])
+def test_host_and_port_from_the_environment(
+    url: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = conninfo_to_dict(url)
+    for name in ("host", "port", "user"):
+        monkeypatch.setenv(f"PG{name.upper()}", str(given[name]))
+    monkeypatch.setenv("PGDATABASE", "postgres")
+    with delayed(target) as proxy:
+        monkeypatch.setenv("PGHOST", "/elsewhere")
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.9")  # doesn't lead past the proxy
+        with round_trips(proxy, 1), connect(proxy) as connection:
+            connection.execute("SELECT 1")
+
+
+def test_several_hosts(url: str) -> None:
+    given = conninfo_to_dict(url)
+    several = f"postgresql://{given['user']}@/postgres?host=/no/such,{given['host']}&port=5432"
+    with delayed(several) as proxy, round_trips(proxy, 1), connect(proxy) as connection:
+        connection.execute("SELECT 1")
+
+
+@pytest.fixture(scope="module")
+def protected(url: str) -> Iterator[str]:
+    """A role that needs a password, in a rule of its own."""
+    if not postgres.database().embedded:
+        pytest.skip("the rules for logins are another's")
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute("SHOW hba_file").fetchone()
+        assert row is not None
+        rules = Path(row[0])
+        before = rules.read_text()
+        connection.execute("CREATE ROLE locked LOGIN PASSWORD 'p@ss w/rd'")
+        rules.write_text(f"local all locked scram-sha-256\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+        given = conninfo_to_dict(url) | {"user": "locked"}
+        target = " ".join(f"{name}={given[name]}" for name in ("host", "port", "user", "dbname"))
+        yield target
+        rules.write_text(before)
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("DROP ROLE locked")
+
+
+@pytest.mark.parametrize("source", ["PGPASSWORD", "PGPASSFILE"])
+def test_password_from_elsewhere(
+    protected: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = conninfo_to_dict(protected)
+    passwords = tmp_path / "pgpass"
+    passwords.write_text(f"{given['host']}:{given['port']}:*:locked:p@ss w/rd\n")
+    passwords.chmod(0o600)
+    kept = {"PGPASSWORD": "p@ss w/rd", "PGPASSFILE": str(passwords)}
+    none = pytest.raises(ConnectionError, match="no password supplied")
+    assert wait_until(lambda: refused(protected), 5)  # the rule is read a little later
+    with none, delayed(protected):
+        pass
+    monkeypatch.setenv(source, kept[source])
+    with delayed(protected) as proxy:
+        monkeypatch.delenv(source)
+        with round_trips(proxy, 1), connect(proxy) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("locked",)
+
+
+def refused(target: str) -> bool:
+    try:
+        psycopg.connect(target).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def test_a_folder_with_a_long_name(
@@ -345,6 +440,7 @@ def test_all_else_of_the_url_is_kept(url: str) -> None:
         parts = conninfo_to_dict(proxy.url)
         assert parts == conninfo_to_dict(given) | {
             "host": str(folder(proxy)),
+            "hostaddr": "",
             "sslmode": "disable",
             "gssencmode": "disable",
         }

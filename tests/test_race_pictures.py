@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from lab_apps.instruments.plots import COLOURS
-from lab_apps.instruments.race_pictures import FLOOR_MS, Pair, lanes, share_twice, window_ms
+from lab_apps.instruments.race_pictures import (
+    FLOOR_MS,
+    Pair,
+    lanes,
+    meant,
+    share_twice,
+    window_ms,
+)
+from lab_apps.instruments.trial import Trial
+from lab_apps.instruments.wire import Row, Sent
 
 
 def pairs(twice: list[float], once: list[float]) -> list[Pair]:
@@ -47,6 +56,27 @@ def test_share_twice() -> None:
     assert share_twice(some, 0, float("inf")) == 0.6
     with pytest.raises(ValueError, match="no pair was sent 5 to 7 ms apart"):
         share_twice(some, 5, 7)
+
+
+def test_a_pair_of_which_none_was_stored_is_none() -> None:
+    with pytest.raises(ValueError, match="3 ms apart 0 were stored"):
+        Pair(3, 0)
+
+
+def test_what_is_meant_is_no_error_and_the_rest_is() -> None:
+    ended = [
+        (201, ""),
+        (409, "status"),
+        (500, "status"),
+        (201, "body"),
+        (409, "body"),
+        (0, "closed"),
+    ]
+    rows = [Row(0, i, 1, 1, 2, 3, status, 10, error) for i, (status, error) in enumerate(ended)]
+    trial = Trial.of(Sent(rows, 1, 3, 0.0, 0.0), ("sign-ups",))
+    assert meant(trial, 409).errors == {"status": 1, "body": 2, "closed": 1}
+    assert meant(trial, 409, 500).errors == {"body": 2, "closed": 1}
+    assert trial.errors == meant(trial).errors == {"status": 2, "body": 2, "closed": 1}
 
 
 def test_lanes() -> None:

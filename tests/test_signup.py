@@ -15,6 +15,7 @@ from helpers import attempts
 
 from lab_apps.instruments import postgres
 from lab_apps.instruments.server import Process, serve
+from lab_apps.practices.database_checks import create_app
 
 LOOSE = [
     "dependency",
@@ -183,6 +184,22 @@ def check_step(running: Checked, email: str) -> None:
 
 def test_the_gap_is_the_window(running: Checked, email: str) -> None:
     attempts(check_step, running, email)
+
+
+@pytest.mark.parametrize(
+    ("autocommit", "asked"),
+    [
+        (True, ["SELECT", "INSERT"]),
+        (False, ["BEGIN", "SELECT", "COMMIT", "BEGIN", "INSERT", "COMMIT"]),
+    ],
+)
+def test_what_the_window_is_made_of(autocommit: bool, asked: list[str], email: str) -> None:
+    """In psycopg's default the row is seen four statements after the check, else one."""
+    with checked(lambda url: create_app(url, autocommit=autocommit)) as running:
+        answer, log = running.ask("POST", "/dependency", json={"email": email})
+    assert answer.status_code == 201
+    ended = sorted([*log.queries, *log.commands], key=lambda one: one.ended_ns)
+    assert [one.sql.split()[0] for one in ended] == asked
 
 
 def test_a_hash_is_work(running: Checked, email: str) -> None:

@@ -1,4 +1,7 @@
-"""What a FastAPI route depends on, as a tree, and each call that one request makes of it."""
+"""What a FastAPI route depends on, as a tree, each call that one request makes of it, and its end.
+
+The end is that of the answer: what a dependency does when it is left comes after it, or before.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
+
+from lab_apps.instruments.app import App, load
 
 now_ns = time.perf_counter_ns
 
@@ -123,3 +128,24 @@ def _noted(node: Node, calls: list[Call]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(function.__call__):
         return coroutine
     return plain
+
+
+class Answers:
+    """An ASGI app around another; `sent_ns` is when it last gave the end of an answer to be sent.
+
+    In ns of `perf_counter_ns`, 0 before the first. Requests are not told apart.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = load(app)
+        self.sent_ns = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass it on."""
+
+        async def noted(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self.sent_ns = now_ns()
+            await send(message)
+
+        await self._app(scope, receive, noted)

@@ -65,6 +65,12 @@ class Sessions:
     active: list[int] = field(default_factory=list)
     idle: list[int] = field(default_factory=list)
 
+    @property
+    def standing(self) -> int:
+        """Most idle ones at a moment at which none was active; 0 where there was no such moment."""
+        both = zip(self.active, self.idle, strict=True)
+        return max((idle for active, idle in both if not active), default=0)
+
 
 @contextlib.contextmanager
 def watching(url: str) -> Iterator[Sessions]:

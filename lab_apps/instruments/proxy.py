@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import os
 import resource
 import selectors
 import shutil
@@ -28,10 +29,16 @@ from urllib.parse import quote, urlencode
 from lab_apps.instruments.child import Child, ChildError
 
 START_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5
 HEAD = 5  # bytes of a message's type and length
 ANSWERS = b"ZG"
 MOST_DESCRIPTORS = 1000  # select() takes none from 1024 on
 TLS = ("require", "verify-ca", "verify-full")
+NO_TLS = (
+    "the proxy reads what passes and can't keep TLS; give the database's own URL without TLS, "
+    "or unset LAB_DATABASE_URL to have a Postgres started here"
+)
+PLAIN = {"sslmode": "disable", "gssencmode": "disable"}
 
 
 class Proxy:
@@ -39,19 +46,20 @@ class Proxy:
 
     def __init__(self, url: str, delay_ms: float) -> None:
         """`delayed` says what is raised."""
-        server, self._delay_ms = _parameters(url), _checked(delay_ms)
+        self._delay_ms = _checked(delay_ms)
+        place, port, server = _reached(url)
         self._child = Child(f"{__name__}:_host")
         try:
-            host, port = str(server["host"]), int(server["port"])
             self._folder = self._child.call(
-                "start", host, port, delay_ms, timeout_s=START_TIMEOUT_S
+                "start", place, port, delay_ms, timeout_s=START_TIMEOUT_S
             )
         except BaseException:
             self._child.close()
             raise
         self._pid = self._child.pid
-        here = {"host": self._folder, "sslmode": "disable", "gssencmode": "disable"}
-        self.url = _uri(server | here)
+        # The empty address is there for PGHOSTADDR, which would lead past the proxy.
+        here = {"host": self._folder, "hostaddr": "", "port": str(port)}
+        self.url = _uri(server | here | PLAIN)
 
     @property
     def delay_ms(self) -> float:
@@ -97,13 +105,15 @@ class Proxy:
 def delayed(url: str, delay_ms: float = 0.0) -> Iterator[Proxy]:
     """A proxy to the server of `url` while the block runs, in a process of its own.
 
-    `url` is a libpq URI or connection string with a host, which may be the folder of a Unix socket.
-    The proxy listens on a Unix socket alone, in a temporary folder that nobody else can enter and
+    `url` is a libpq URI or connection string; what it leaves out comes from where libpq takes it:
+    PGHOST and the like, the password file. Of several hosts the proxy leads to the one that answers
+    now. It listens on a Unix socket alone, in a temporary folder that nobody else can enter and
     that goes with the process, whichever way that ends.
 
-    Raises ValueError for a delay that is none, and for a url with no host, with several, or that
-    asks for TLS, which would end here; ConnectionError where the server can't be reached, and
-    psycopg.ProgrammingError for what is no connection string.
+    Raises ValueError for a delay that is none, for a url (or PGSSLMODE) that asks for TLS and for a
+    server that takes nothing else: the proxy has to read what passes. ConnectionError where the
+    server can't be reached or refuses, and psycopg.ProgrammingError for what is no connection
+    string.
     """
     proxy = Proxy(url, delay_ms)
     try:
@@ -118,17 +128,30 @@ def _checked(delay_ms: float) -> float:
     return delay_ms
 
 
-def _parameters(url: str) -> dict[str, str]:
+def _reached(url: str) -> tuple[str, int, dict[str, str]]:
+    """Address or folder, and port, of the server that answers; parameters to reach it by."""
+    import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
     server = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    host = server.pop("hostaddr", "") or server.get("host", "")
-    port = server.get("port", "") or "5432"
-    if not host or "," in host + port:
-        raise ValueError(f"the url names {host or 'no host'}: the proxy needs one host")
-    if server.get("sslmode") in TLS:
-        raise ValueError(f"the proxy reads what passes: it can't keep sslmode={server['sslmode']}")
-    return server | {"host": host, "port": port}
+    mode = server.get("sslmode") or os.environ.get("PGSSLMODE")
+    if mode in TLS:
+        raise ValueError(f"sslmode={mode}: {NO_TLS}")
+    try:
+        with _connect(url, **PLAIN) as live:
+            password = {"password": live.info.password} if live.info.password else {}
+            return live.info.hostaddr or live.info.host, live.info.port, server | password
+    except psycopg.OperationalError as error:
+        refusal = error
+    with contextlib.suppress(psycopg.OperationalError), _connect(url):
+        raise ValueError(f"this server refuses sslmode=disable: {NO_TLS}") from refusal
+    raise ConnectionError(f"no server to lead to: {' '.join(str(refusal).split())}") from refusal
+
+
+def _connect(url: str, **options: Any) -> Any:
+    import psycopg
+
+    return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **options)
 
 
 def _uri(server: dict[str, str]) -> str:
@@ -246,12 +269,6 @@ class _Relay:
         return self.folder
 
     async def listen(self) -> None:
-        try:
-            trial, _ = await self.connect(asyncio.Protocol)
-        except OSError as error:
-            where = f"{self.host}, port {self.port}"
-            raise ConnectionError(f"no server at {where} ({error}): is it started?") from error
-        trial.abort()
         path = f"{self.folder}/.s.PGSQL.{self.port}"
         try:
             await self.loop.create_unix_server(lambda: _Client(self), path, backlog=512)

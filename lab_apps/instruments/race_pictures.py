@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from lab_apps.instruments.plots import COLOURS, figure
+from lab_apps.instruments.trial import Trial
 
 TWICE, ONCE = COLOURS[0], COLOURS[1]
 FLOOR_MS = 0.1  # spacings are drawn from here on
@@ -16,10 +17,31 @@ FLOOR_MS = 0.1  # spacings are drawn from here on
 
 @dataclass(frozen=True)
 class Pair:
-    """Two requests for the same thing, sent so many ms apart, and how many rows came of them."""
+    """Two requests for the same thing, sent so many ms apart, and how many rows came of them.
+
+    Raises ValueError for a pair of which none was stored: it says nothing of the window.
+    """
 
     spacing_ms: float
     rows: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no outcome of a race."""
+        if self.rows < 1:
+            raise ValueError(
+                f"of two requests {self.spacing_ms:g} ms apart {self.rows} were stored: one at"
+                " least must be, see how they were answered"
+            )
+
+
+def meant(trial: Trial, *statuses: int) -> Trial:
+    """The trial without the errors of answers with one of these statuses, which a race may have.
+
+    What else went wrong stays an error: another status, a body, a connection.
+    """
+    rows = trial.rows.copy()
+    rows["error"][(rows["error"] == "status") & np.isin(rows["status"], statuses)] = ""
+    return replace(trial, rows=rows)
 
 
 def window_ms(pairs: Sequence[Pair]) -> float:

@@ -14,7 +14,8 @@ import psycopg
 
 from lab_apps.instruments.trial import Trial
 
-POLL_S, TIMEOUT_S = 0.002, 20.0
+POLL_S, TIMEOUT_S, BUILD_S = 0.002, 20.0, 60.0
+LEAST, LAG_MS = 20, 100.0
 
 # pg_locks: postgresql.org/docs/current/view-pg-locks.html. Autovacuum locks tables too.
 LOCKS = """
@@ -93,12 +94,17 @@ def behind(
 
 
 def building(url: str, create_index: str, *, after_s: float) -> Span:
-    """Run CREATE INDEX after `after_s`, CONCURRENTLY or in a transaction as it says."""
+    """Run CREATE INDEX after `after_s`, CONCURRENTLY or in a transaction as it says.
+
+    Raises psycopg's QueryCanceled after 60 s: a concurrent build waits for the transactions of
+    others in the same database too.
+    """
     alone = "CONCURRENTLY" in create_index
     mode = "ShareUpdateExclusiveLock" if alone else "ShareLock"
 
     def build() -> int:
         with psycopg.connect(url, autocommit=alone) as connection:
+            connection.execute(f"SET statement_timeout = {BUILD_S * 1e3:.0f}".encode())
             connection.execute(create_index.encode())
             return time.perf_counter_ns()  # before the commit
 
@@ -120,6 +126,25 @@ def answered(trial: Trial, span: Span, *, first: float = 0.0) -> tuple[int, int]
     due = (rows["sent_ns"] > begun_ns) & (rows["sent_ns"] < span.ended_ns)
     good = due & (rows["done_ns"] < span.ended_ns) & (rows["error"] == "")
     return int(np.count_nonzero(good)), int(np.count_nonzero(due))
+
+
+def disturbance(trial: Trial, span: Span, *, least: int = LEAST, whole: bool = True) -> str:
+    """Why what was counted within the span says little; "" where it says enough.
+
+    By the client alone: fewer than `least` requests were sent within, one that was due within was
+    sent over 100 ms late, or (`whole`) the last one was due more than 100 ms before its end.
+    """
+    intended_ns, sent_ns = trial.rows["intended_ns"], trial.rows["sent_ns"]
+    if (sent := answered(trial, span)[1]) < least:
+        return f"{sent} requests were sent in the {span.seconds:.2f} s, {least} are needed"
+    within = (intended_ns > span.begun_ns) & (intended_ns < span.ended_ns)
+    lag_ms = float((sent_ns - intended_ns)[within].max(initial=0) / 1e6)
+    if lag_ms > LAG_MS:
+        return f"a request was sent {lag_ms:.0f} ms late, over {LAG_MS:.0f}"
+    early_ms = float((span.ended_ns - intended_ns.max()) / 1e6)
+    if whole and early_ms > LAG_MS:
+        return f"the load ended {early_ms:.0f} ms before the span"
+    return ""
 
 
 def silence_ms(trial: Trial, span: Span) -> float:

@@ -17,9 +17,9 @@ TIMEOUT_S = 1.0  # to wait for a connection; by default psycopg_pool and SQLAlch
 
 @contextlib.asynccontextmanager
 async def pools(
-    app: FastAPI, url: str | None, connections: int, timeout_s: float
+    app: FastAPI, url: str | None, sizes: tuple[int, int], timeout_s: float
 ) -> AsyncIterator[None]:
-    """Open `app.state.pool` and `app.state.async_pool`, each with so many connections to `url`.
+    """Open `app.state.pool` and `app.state.async_pool` with so many connections to `url`.
 
     `url` is LAB_DATABASE_URL by default; raises RuntimeError where that isn't set either. Who waits
     for a connection for more than `timeout_s` gets a PoolTimeout.
@@ -27,9 +27,14 @@ async def pools(
     url = url or os.environ.get("LAB_DATABASE_URL")
     if not url:
         raise RuntimeError("no database: set LAB_DATABASE_URL=postgresql://user@host/name")
-    n = connections
+    n, of_async = sizes
     async with AsyncConnectionPool(
-        url, min_size=n, max_size=n, num_workers=n, timeout=timeout_s, open=False
+        url,
+        min_size=of_async,
+        max_size=of_async,
+        num_workers=of_async,
+        timeout=timeout_s,
+        open=False,
     ) as async_pool:
         with ConnectionPool(
             url, min_size=n, max_size=n, num_workers=n, timeout=timeout_s, open=False

@@ -48,13 +48,16 @@ def create_app(
     url: str | None = None,
     *,
     size: int = connections.CONNECTIONS,
+    async_size: int | None = None,
     timeout_s: float = connections.TIMEOUT_S,
 ) -> FastAPI:
     """The app with pools of `size` connections to `url`, by default LAB_DATABASE_URL.
 
+    The async driver's pool has `async_size`, by default as many.
     A request that waits for a connection for more than `timeout_s` is answered 503.
     """
-    lifespan = partial(connections.pools, url=url, connections=size, timeout_s=timeout_s)
+    sizes = size, async_size or size
+    lifespan = partial(connections.pools, url=url, sizes=sizes, timeout_s=timeout_s)
     app = FastAPI(title="Practice 5: routes with a database", lifespan=lifespan)
     for part in (router, deadlock.router, pings.router):
         app.include_router(part)

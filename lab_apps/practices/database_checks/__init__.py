@@ -1,7 +1,7 @@
 """Practice 3: what a dependency can check against the database, and what only a constraint can.
 
-Runs alone: `LAB_DATABASE_URL=postgresql://localhost/lab uvicorn
-lab_apps.practices.database_checks:app`, then `curl -X POST 127.0.0.1:8000/users -H
+Runs alone, on a database of its own: `createdb lab03 && LAB_DATABASE_URL=postgresql:///lab03
+uvicorn lab_apps.practices.database_checks:app`, then `curl -X POST 127.0.0.1:8000/users -H
 'content-type: application/json' -d '{"email": "ada@example.org"}'`. Its tables are made where they
 are not there.
 

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 VARIABLE = "LAB_DATABASE_URL"
 CONNECTIONS = 20
 # Not prepared, because the preparing of a statement, the sixth time it is used, is a round trip.
-SETTINGS = {"autocommit": True, "prepare_threshold": None}
+SETTINGS = {"prepare_threshold": None}
 
 # The lock, because CREATE TABLE IF NOT EXISTS fails where two processes come to it together.
 TABLES = """
@@ -27,7 +27,9 @@ CREATE TABLE IF NOT EXISTS users (email text NOT NULL UNIQUE);
 """
 
 
-def lifespan_of(url: str | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def lifespan_of(
+    url: str | None, autocommit: bool
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """A lifespan that makes the tables and keeps a pool of connections in `app.state.pool`.
 
     It raises RuntimeError where there is neither a `url` nor the variable, and psycopg.Error where
@@ -40,11 +42,12 @@ def lifespan_of(url: str | None) -> Callable[[FastAPI], AbstractAsyncContextMana
         if not address:
             raise RuntimeError(
                 f"{VARIABLE} is not set: set it to the address of a Postgres, such as"
-                " postgresql://localhost/lab"
+                " postgresql:///lab03"
             )
         async with await psycopg.AsyncConnection.connect(address) as connection:
             await connection.execute(TABLES)
-        pool = AsyncConnectionPool(address, min_size=CONNECTIONS, open=False, kwargs=SETTINGS)
+        kwargs = SETTINGS | {"autocommit": autocommit}
+        pool = AsyncConnectionPool(address, min_size=CONNECTIONS, open=False, kwargs=kwargs)
         async with pool:
             await pool.wait()
             app.state.pool = pool
@@ -54,7 +57,7 @@ def lifespan_of(url: str | None) -> Callable[[FastAPI], AbstractAsyncContextMana
 
 
 async def pool_of(request: Request) -> AsyncConnectionPool:
-    """A dependency: the app's pool. Every statement is a transaction unless told otherwise."""
+    """A dependency: the app's pool. In autocommit a statement is a transaction of its own."""
     pool: AsyncConnectionPool = request.app.state.pool
     return pool
 

@@ -1,6 +1,7 @@
 """Practice 4: a dependency's result is kept for the request, and what splitting costs all the same.
 
-Runs alone, with a Postgres: `LAB_DATABASE_URL=postgresql://localhost/postgres uvicorn
+Runs alone, with a Postgres and a database of its own, in which it makes three tables:
+`createdb lab04 && LAB_DATABASE_URL=postgresql:///lab04 uvicorn
 lab_apps.practices.dependency_cache:app`. A token comes from
 `python -c "from lab_apps.practices.dependency_cache import tokens; print(tokens.signed(1))"`, then
 `curl -H "Authorization: Bearer $TOKEN" 127.0.0.1:8000/split/autocommit/users/1/posts/1`.

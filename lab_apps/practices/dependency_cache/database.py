@@ -82,8 +82,8 @@ def lifespan(url: str | None) -> Callable[[FastAPI], AbstractAsyncContextManager
         address = url or os.environ.get("LAB_DATABASE_URL")
         if not address:
             raise RuntimeError(
-                "no database: set LAB_DATABASE_URL to a Postgres, such as"
-                " postgresql://localhost/postgres"
+                "no database: set LAB_DATABASE_URL to a Postgres database of its own, such as"
+                " postgresql:///lab04 after `createdb lab04`"
             )
         async with await AsyncConnection.connect(address) as connection:
             await connection.execute(TABLES)

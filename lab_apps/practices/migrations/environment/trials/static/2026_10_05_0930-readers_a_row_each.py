@@ -14,12 +14,12 @@ def upgrade() -> None:
     op.create_table(
         "readers",
         sa.Column("user_id", sa.Integer, nullable=False),
-        sa.Column("post_id", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("user_id", "post_id", name="readers_pkey"),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="readers_user_id_fkey"),
-        sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name="readers_post_id_fkey"),
+        sa.PrimaryKeyConstraint("user_id", name="readers_pkey"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="readers_user_id_fkey", ondelete="CASCADE"
+        ),
     )
-    op.execute("INSERT INTO readers SELECT creator_id, id FROM posts")
+    op.execute("INSERT INTO readers SELECT id FROM users")
 
 
 def downgrade() -> None:
