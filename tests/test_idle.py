@@ -118,7 +118,7 @@ def test_cores_that_are_shared_unseen(
     """Both idle, and not two all the same."""
     monkeypatch.setattr(machine, "idle_cores", lambda: 2.0)
     monkeypatch.setattr(machine, "parallel_speedup", lambda: speedup)
-    why = f"two processes compute {speedup:.1f} times as much as one, 1.8 needed"
+    why = f"two processes compute {speedup:.2f} times as much as one, 1.8 needed"
     assert lacks(NEED) == (None if enough else why)
 
 

@@ -170,7 +170,7 @@ def _too_few_idle() -> str:
         return f"{idle:.1f} of {usable_cores()} cores idle, 2 needed"
     speedup = parallel_speedup()
     if speedup < SPEEDUP:
-        return f"two processes compute {speedup:.1f} times as much as one, {SPEEDUP} needed"
+        return f"two processes compute {speedup:.2f} times as much as one, {SPEEDUP} needed"
     return ""
 
 

@@ -35,7 +35,7 @@ def why_not(executed: Executed) -> str:
 
 
 def _is_impossible(number: str, outcome: str) -> bool:
-    """Whether this machine lacks what that claim needs, in one of some looks: it may come and go."""
+    """Whether this machine lacks what that claim needs in one of some looks; it comes and goes."""
     claim = claims.load().get(number)
     if claim is None or outcome != "not measurable here":
         return False
