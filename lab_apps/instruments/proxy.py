@@ -215,6 +215,7 @@ class _Client(_Side):
         self.relay = relay
         self.loop = asyncio.get_running_loop()
         self.due = 0.0
+        self.early = b""  # Python 3.11.2 reads on where connection_made pauses the transport
         self.opening: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,10 +229,14 @@ class _Client(_Side):
         except OSError:
             self.transport.close()
         else:
+            self.later(self.peer.transport.write, self.early)
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        self.later(self.peer.transport.write, data)
+        if hasattr(self, "peer"):
+            self.later(self.peer.transport.write, data)
+        else:
+            self.early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         if hasattr(self, "peer"):
