@@ -13,7 +13,7 @@ import apps
 import httpx
 import numpy as np
 import pytest
-from helpers import TESTS, no_leftovers
+from helpers import TESTS, attempts, no_leftovers
 from targets import OwnError, fail
 
 from lab_apps.instruments import load, memory
@@ -60,8 +60,9 @@ def check_sizes(server: Server, route: str, *sizes_mib: int) -> None:
 @pytest.mark.parametrize("where", ["thread", "process"])
 @pytest.mark.parametrize("route", ["/fill", "/fill-def"])
 def test_every_repeat_is_seen(where: str, route: str) -> None:
+    """In a thread all that this process does meanwhile counts: then it may be tried again."""
     with serve("apps:hungry", where=where) as server:  # type: ignore[arg-type]
-        check_sizes(server, route, 4, 64, 1, 16)
+        attempts(check_sizes, server, route, 4, 64, 1, 16, most=3 if where == "thread" else 1)
 
 
 @pytest.mark.parametrize(
