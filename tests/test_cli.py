@@ -51,6 +51,17 @@ def start(root: Path, *args: str) -> subprocess.Popen[str]:
     )
 
 
+def banner(lab: subprocess.Popen[str]) -> str:
+    """What `lab serve` says until it serves."""
+    assert lab.stdout is not None
+    said = ""
+    while "Ctrl-C" not in said:
+        line = lab.stdout.readline()
+        assert line
+        said += line
+    return said
+
+
 def free_port() -> int:
     with listener() as sock:
         port: int = sock.getsockname()[1]
@@ -227,12 +238,7 @@ def test_interrupting_load_leaves_no_process(url: str, tmp_path: Path) -> None:
 
 def test_serve_prints_its_routes_answers_and_ends_quietly(checkout: Path) -> None:
     lab = start(checkout, "serve", "5", "--port", "0")
-    assert lab.stdout is not None
-    said = ""
-    while "Ctrl-C" not in said:
-        line = lab.stdout.readline()
-        assert line
-        said += line
+    said = banner(lab)
     assert re.search(r"GET +/terrible-ping +A blocking call", said)
     found = re.search(r"curl (http://127\.0\.0\.1:\d+/terrible-ping)\n", said)
     assert found
@@ -246,12 +252,7 @@ def test_serve_prints_its_routes_answers_and_ends_quietly(checkout: Path) -> Non
 def test_serve_starts_a_database_for_what_reads_one(checkout: Path) -> None:
     """For the app's life, unless the variable names another; nothing of it is left."""
     lab = start(checkout, "serve", "3", "--port", "0")
-    assert lab.stdout is not None
-    said = ""
-    while "Ctrl-C" not in said:
-        line = lab.stdout.readline()
-        assert line
-        said += line
+    said = banner(lab)
     found = re.search(r"curl (http://127\.0\.0\.1:\d+)/", said)
     assert found
     body = json.dumps({"email": "ada@example.org"}).encode()
@@ -276,6 +277,12 @@ def test_serve_without_a_database_says_what_to_install(
     assert err.count("\n") == 1
     assert "make setup" in err
     assert "FAIL no Postgres" in findings(doctor._database())
+
+
+def test_doctor_names_a_database_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = postgres.Database("postgresql:///x", "17.1", embedded=False, started_s=0.1, prefix="lab")
+    monkeypatch.setattr(postgres, "database", lambda: ours)
+    assert findings(doctor._database()) == "OK the Postgres 17.1 of LAB_DATABASE_URL answers"
 
 
 @pytest.mark.parametrize("how", ["listening", "bound"])

@@ -17,13 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from lab_apps.instruments import postgres_watch
+from lab_apps.instruments.postgres_url import one_line, unusable, uri, within
 
 VARIABLE = "LAB_DATABASE_URL"
 START_S = 30.0  # for each of initdb and Postgres; both together take some 0.7 s
@@ -70,7 +70,7 @@ class Database:
         import psycopg
 
         name = f"{self.prefix}_{os.getpid()}_{next(_numbers)}"
-        inner = replace(self, url=_within(self.url, name))
+        inner = replace(self, url=within(self.url, name))
         try:
             _execute(inner.url, f"CREATE SCHEMA {name}")
             yield inner
@@ -78,7 +78,7 @@ class Database:
             try:
                 postgres_watch.drop(self.url, name)
             except psycopg.Error as error:
-                raise PostgresError(f"schema {name} is still there: {_one_line(error)}") from error
+                raise PostgresError(f"schema {name} is still there: {one_line(error)}") from error
 
 
 def database() -> Database:
@@ -131,7 +131,7 @@ def why_not() -> str:
     try:
         importlib.import_module("psycopg")
     except ImportError as error:
-        return f"the Postgres driver psycopg can't be imported ({_one_line(error)}): {INSTALL}"
+        return f"the Postgres driver psycopg can't be imported ({one_line(error)}): {INSTALL}"
     if not os.environ.get(VARIABLE) and installed() is None:
         return f"there is no Postgres, the package {PACKAGE} is not installed: {INSTALL}"
     return ""
@@ -210,7 +210,7 @@ class _Running:
         if "why" in answer:
             raise PostgresError(answer["why"])
         self.folder, self.server = Path(answer["folder"]), answer["pid"]
-        url = _uri({"user": "postgres", "dbname": "postgres", "host": self.folder, "port": 5432})
+        url = uri({"user": "postgres", "dbname": "postgres", "host": self.folder, "port": 5432})
         version = _execute(url, "SHOW server_version")
         return Database(url, version, True, time.perf_counter() - self.begun, "lab")
 
@@ -225,10 +225,10 @@ class _Running:
                 raise PostgresError(f"{VARIABLE} is a Postgres {version}; {OLDEST} is the oldest")
             self._ask(url=url, name=name)
             self.schema = name
-            inner = _within(url, name)
+            inner = within(url, name)
             _execute(inner, f"CREATE SCHEMA {name}")
         except psycopg.Error as error:
-            raise PostgresError(_unusable(url, error)) from None
+            raise PostgresError(unusable(url, error, VARIABLE)) from None
         return Database(inner, version, False, time.perf_counter() - self.begun, name)
 
     def _ask(self, **job: Any) -> dict[str, Any]:
@@ -247,53 +247,6 @@ def _execute(url: str, statement: str) -> str:
         cursor = connection.execute(statement.encode())
         row = cursor.fetchone() if cursor.description else None
     return str(row[0]).split()[0] if row else ""
-
-
-def _within(url: str, name: str) -> str:
-    """The url with a schema as its search path and as the name of its sessions."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    params: dict[str, Any] = dict(conninfo_to_dict(url))
-    params["options"] = f"{params.get('options', '')} -csearch_path={name}".strip()
-    return _uri(params | {"application_name": name})
-
-
-def _uri(params: Mapping[str, Any]) -> str:
-    """A URI that libpq and SQLAlchemy read alike: a folder as host fits only into its query."""
-    quoted = {key: quote(str(value), safe="") for key, value in params.items()}
-    place = quoted.pop("user", "")
-    if "password" in quoted:
-        place += f":{quoted.pop('password')}"
-    name = quoted.pop("dbname", "")
-    query = "&".join("=".join(pair) for pair in quoted.items())
-    return f"postgresql://{place}{place and '@'}/{name}{query and '?'}{query}"
-
-
-def _unusable(url: str, error: Exception) -> str:
-    """One line on a url that can't be used, without its password.
-
-    What libpq says of a malformed one may hold a part of the password.
-    """
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-
-    params: dict[str, Any] = {}
-    with contextlib.suppress(psycopg.Error):
-        params |= conninfo_to_dict(url)
-    if not params or any("@" in str(params.get(key)) for key in ("host", "port", "dbname")):
-        return (
-            f"{VARIABLE} is not a URL that libpq reads: postgresql://user:password@host:5432/name, "
-            "where special characters in the password are percent-encoded"
-        )
-    shown = {key: params[key] for key in params if not re.search("password|secret|key", key)}
-    return (
-        f"{VARIABLE} ({_uri(shown)}) can't be used: {_one_line(error)}. Start that server, correct "
-        f"the URL, or unset {VARIABLE} to have a Postgres started here"
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _stop_at_exit() -> None:

@@ -24,9 +24,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, cast
-from urllib.parse import quote, urlencode
 
 from lab_apps.instruments.child import Child, ChildError
+from lab_apps.instruments.postgres_url import one_line, uri
 
 START_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5
@@ -59,7 +59,7 @@ class Proxy:
         self._pid = self._child.pid
         # The empty address is there for PGHOSTADDR, which would lead past the proxy.
         here = {"host": self._folder, "hostaddr": "", "port": str(port)}
-        self.url = _uri(server | here | PLAIN)
+        self.url = uri(server | here | PLAIN)
 
     @property
     def delay_ms(self) -> float:
@@ -145,23 +145,13 @@ def _reached(url: str) -> tuple[str, int, dict[str, str]]:
         refusal = error
     with contextlib.suppress(psycopg.OperationalError), _connect(url):
         raise ValueError(f"this server refuses sslmode=disable: {NO_TLS}") from refusal
-    raise ConnectionError(f"no server to lead to: {' '.join(str(refusal).split())}") from refusal
+    raise ConnectionError(f"no server to lead to: {one_line(refusal)}") from refusal
 
 
 def _connect(url: str, **options: Any) -> Any:
     import psycopg
 
     return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **options)
-
-
-def _uri(server: dict[str, str]) -> str:
-    """A libpq URI of these parameters, which SQLAlchemy reads as well."""
-    rest = dict(server)
-    user, password, name = (
-        quote(rest.pop(part, ""), safe="") for part in ("user", "password", "dbname")
-    )
-    login = f"{user}:{password}@" if password else f"{user}@"
-    return f"postgresql://{login}/{name}?{urlencode(rest, quote_via=quote)}"
 
 
 class _Side(asyncio.Protocol):
