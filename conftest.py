@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from lab_apps.report.comparison import disagreement
+from lab_apps.report.comparison import disagreement, reason
 
 undecided: list[str] = []
 
 
 def _compare(item: Any, now: Any, stored: Any, **_: Any) -> bool:
     why = disagreement(stored, now, undecided)
-    item.comparison_traceback = [why]
+    item.comparison_traceback = [why, reason(now)]
     return not why
 
 

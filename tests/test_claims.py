@@ -43,6 +43,14 @@ def test_exact(observed: dict[str, Any], outcome: str) -> None:
     assert verdict.observed == observed
 
 
+def test_what_differs_is_named() -> None:
+    reason = exact(EXACT, {"count": 4, "more": 1}).reason
+    assert "'count' is 4, declared was 3" in reason
+    assert "'where' was declared and not observed" in reason
+    assert "'more' was observed and not declared" in reason
+    assert exact(EXACT, {"count": 4, "where": "loop"}).reason == "'count' is 4, declared was 3"
+
+
 @pytest.mark.parametrize(
     ("value", "outcome"),
     [

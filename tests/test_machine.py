@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,17 @@ def test_what_a_machine_lacks(
     monkeypatch.setattr(machine, "gil_enabled", lambda: gil)
     monkeypatch.setattr(machine, "usable_cores", lambda: cores)
     assert machine.lacks(needs) == why
+
+
+@pytest.mark.parametrize("broken", ["import", "model"])
+def test_pydantic_1_is_tried_out(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    v1 = pytest.importorskip("pydantic.v1")
+    assert machine.lacks(["pydantic.v1"]) is None
+    if broken == "import":
+        monkeypatch.setitem(sys.modules, "pydantic.v1", None)
+    else:
+        monkeypatch.setattr(v1, "create_model", lambda *_, **__: warnings.warn("no", stacklevel=1))
+    assert "pydantic.v1 can't be used here" in (machine.lacks(["pydantic.v1"]) or "")
 
 
 def test_timing_needs_what_ratio_claims_need(

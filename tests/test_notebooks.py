@@ -150,6 +150,7 @@ def test_a_verdict_that_flips_turns_the_notebook_red(excerpt: Path) -> None:
     result = nbval(excerpt)
     assert result.returncode == 1
     assert "claim 5.3 was supported and is now refuted" in result.stdout
+    assert re.search(r"'[^']+' is .+, declared was ", result.stdout)
     assert f"1 failed, {len(EXCERPT) - 1} passed" in result.stdout
 
 

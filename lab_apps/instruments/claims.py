@@ -142,20 +142,19 @@ def exact(
 ) -> Verdict:
     """Supported where `observed` equals what was declared, refuted where it doesn't.
 
-    Counts, types and orders need no statistics. Inconclusive where a request of the `trials`
-    failed that was not meant to; not measurable here where the machine lacks what the claim needs,
-    or was `disturbed`, as decided by a rule on the client and the machine alone.
+    Counts, types and orders need no statistics. The reason names what differs. Inconclusive where
+    a request of the `trials` failed that was not meant to; not measurable here where the machine
+    lacks what the claim needs, or was `disturbed`, as decided by a rule on the client and the
+    machine alone.
     """
     if not_here := machine.lacks(claim.needs) or disturbed:
         return _verdict(claim, "not measurable here", not_here, {})
     failed = count_failed(trials)
     if failed:
         return _verdict(claim, "inconclusive", f"requests failed: {failed}", {"failed": failed})
-    same = observed.keys() == claim.expected.keys() and all(
-        _meets(observed[name], wanted) for name, wanted in claim.expected.items()
-    )
-    reason = "as declared" if same else f"declared were {dict(claim.expected)}"
-    return _verdict(claim, "supported" if same else "refuted", reason, dict(observed))
+    differences = _differences(claim.expected, observed)
+    reason = "; ".join(differences) or "as declared"
+    return _verdict(claim, "refuted" if differences else "supported", reason, dict(observed))
 
 
 def judge(claim: Claim, pairs: Iterable[Pair], *, seed: int | None = None) -> Verdict:
@@ -259,6 +258,19 @@ def _decide(claim: Claim, kept: list[Pair]) -> tuple[Outcome, str] | None:
     if upper == "below" and lower == "above":
         return "supported", f"a/b lies within 1/{claim.theta} .. {claim.theta}"
     return None
+
+
+def _differences(expected: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
+    """What is not as declared, by name."""
+    found = []
+    for name in dict.fromkeys((*expected, *observed)):
+        if name not in observed:
+            found.append(f"{name!r} was declared and not observed")
+        elif name not in expected:
+            found.append(f"{name!r} was observed and not declared")
+        elif not _meets(observed[name], expected[name]):
+            found.append(f"{name!r} is {observed[name]!r}, declared was {expected[name]!r}")
+    return found
 
 
 def _meets(value: Any, wanted: Any) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
@@ -105,6 +106,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "tmpfs": lambda: _no_tmpfs(),
     "disk": lambda: _no_disk(),
     "postgres": postgres.lacking,
+    "pydantic.v1": lambda: _no_pydantic_1(),
 }
 
 
@@ -177,6 +179,19 @@ def _too_few_idle() -> str:
 def _memory() -> Any:
     # Which is built on this module.
     return importlib.import_module("lab_apps.instruments.memory")
+
+
+def _no_pydantic_1() -> str:
+    # Python 3.14 imports it and then, with a warning, fails at some models.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            v1 = importlib.import_module("pydantic.v1")
+            v1.create_model("Tried", number=(int, 1))()
+    except Exception as error:
+        said = str(error).splitlines() or [""]
+        return f"pydantic.v1 can't be used here: {type(error).__name__}: {said[0]}"
+    return ""
 
 
 def _no_disk() -> str:

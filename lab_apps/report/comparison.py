@@ -7,9 +7,12 @@ than two of them in a run fail. A verdict that failed requests prevented always 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from lab_apps.instruments import results
 
 MOST_INCONCLUSIVE = 2
 VERDICT = re.compile(
@@ -52,4 +55,16 @@ def disagreement(
         return ""
     if before[1] in ("supported", "refuted") and outcome != before[1]:
         return f"claim {number} was {before[1]} and is now {outcome}"
+    return ""
+
+
+def reason(outputs: Iterable[Mapping[str, Any]]) -> str:
+    """What the record of this run gives as the reason of a verdict cell's verdict, or "".
+
+    For an exact claim it names the values that differ.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        number = parse(outputs)[0]
+        entries = results.read(results.run_file())
+        return next((str(entry["reason"]) for entry in entries if entry["id"] == number), "")
     return ""
