@@ -1,4 +1,4 @@
-"""What the tests of the database need: a folder that must end empty, and kernels to kill."""
+"""What the tests of the database share: a folder that must end empty, and kernels to kill."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from helpers import runs, wait_until
+import pytest
+from helpers import needs_proc, no_leftovers, runs, wait_until
+
+from lab_apps.instruments import postgres, postgres_watch
+from lab_apps.instruments.postgres import Database, stop, why_not
 
 GONE_WITHIN_S = 15.0  # Postgres gets four of them before it is killed
 ROOT = Path(__file__).parents[1]
+HERE = "SELECT current_schema()"
+TABLES = "SELECT count(*) FROM pg_tables WHERE tablename = 'things'"
 SQL_LISTING = """
     SELECT 'schema', oid::text, nspname::text, nspacl::text FROM pg_namespace UNION
     SELECT 'relation', oid::text, relnamespace::regnamespace || '.' || relname, relacl::text
@@ -34,6 +41,18 @@ one = database()
 """
 READY = STARTS + "print(one.url, flush=True)\n"
 WAITS = READY + "time.sleep(60)\n"
+BUSY = WAITS.replace(
+    "time.sleep(60)",
+    """
+import psycopg
+with one.schema() as inner, psycopg.connect(inner.url) as connection:
+    connection.execute("CREATE TABLE things (id int)")
+    print("busy", flush=True)
+    connection.execute("SELECT pg_sleep(60)")
+""",
+)
+
+needs_embedded = [needs_proc, pytest.mark.skipif(not postgres.installed(), reason=why_not())]
 
 
 @contextlib.contextmanager
@@ -105,3 +124,63 @@ def answer(url: str, query: str) -> list[Any]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+@contextlib.contextmanager
+def own_shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary folders go; nothing of this process or of another may be left there."""
+    monkeypatch.delenv(postgres.VARIABLE, raising=False)
+    with shelf() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        with no_leftovers():
+            yield folder
+            stop()
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[str]:
+    """The url of this process's database, stopped at the end; skips where there is none."""
+    if missing := postgres.why_not():
+        pytest.skip(missing)
+    yield postgres.database().url
+    postgres.stop()
+
+
+@contextlib.contextmanager
+def bystander() -> Iterator[str]:
+    """The url of another process's server, which holds a table that is none of our business."""
+    with shelf() as folder, kernel(WAITS.replace("60", "3600"), folder) as process:
+        url = says(process, 2)
+        answer(url, "CREATE SCHEMA bystander CREATE TABLE notes (note text)")
+        answer(url, "INSERT INTO bystander.notes VALUES ('mine')")
+        yield url
+
+
+def server_pid(place: Path) -> int:
+    (lock_file,) = place.glob("lab-pg-*/data/postmaster.pid")
+    return int(lock_file.read_text().split()[0])
+
+
+def schema_of(one: Database) -> str:
+    ((name,),) = answer(one.url, HERE)
+    return str(name)
+
+
+def break_watcher(monkeypatch: pytest.MonkeyPatch, place: Path, good: str, bad: str) -> None:
+    source = Path(postgres_watch.__file__).read_text()
+    assert source.count(good) == 1
+    (place / "broken.py").write_text(source.replace(good, bad))
+    monkeypatch.setattr(postgres_watch, "__file__", str(place / "broken.py"))
+
+
+def check_killed(place: Path, when: str | float, **env: str) -> None:
+    """SIGKILL when such a file is there, or so many seconds after the start has begun."""
+    with kernel(WAITS, place, **env) as process:
+        assert says(process) == "starts"
+        if isinstance(when, str):
+            assert wait_until(lambda: bool(list(place.glob(when))), 20)
+        else:
+            time.sleep(when)
+        process.kill()
+        check_empty(place)
+        assert process.communicate()[1] == ""

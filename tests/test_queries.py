@@ -1,15 +1,11 @@
-"""Queries per request: against Postgres's own log, the proxy's count, and many at a time."""
+"""Queries per request: each has its own, many at a time, and what belongs to none is kept apart."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
-import os
-import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,149 +13,32 @@ import apps
 import httpx
 import psycopg
 import pytest
-import sqlalchemy
-from fastapi import BackgroundTasks, Depends, FastAPI
-from helpers import TESTS
-from psycopg import _connection_base, sql
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from fastapi import BackgroundTasks, FastAPI
+from postgres_targets import own_database
+from queries_app import APP, create_app, environment, methods, texts
 from specimens import LOOPS
 
-from lab_apps.instruments import postgres, queries
-from lab_apps.instruments.proxy import delayed
-from lab_apps.instruments.queries import (
-    Query,
-    Recorder,
-    RequestLog,
-    Statements,
-    outside,
-    recorded,
-    recording,
-    taken,
-)
+from lab_apps.instruments import queries
+from lab_apps.instruments.queries import Recorder, RequestLog, outside, recorded, taken
 from lab_apps.instruments.server import Server, serve
-
-APP = "test_queries:create_app"
-VARIABLE = "TEST_QUERIES_URL"
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    if missing := postgres.why_not():
-        pytest.skip(missing)
-    yield postgres.database().url
-    postgres.stop()
+    with own_database() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
 def _environment(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    monkeypatch.setenv(VARIABLE, url)
-    before = methods()
-    yield
-    assert methods() == before, "psycopg is not as it was"
-
-
-def methods() -> dict[str, object]:
-    """All that psycopg's cursors and connections are made of."""
-    names = ("Cursor", "ServerCursor", "Connection")
-    owners = [getattr(psycopg, kind + name) for kind in ("", "Async") for name in names]
-    owners.append(_connection_base.BaseConnection)
-    return {f"{one.__name__}.{name}": it for one in owners for name, it in vars(one).items()}
-
-
-# An app that asks its database wherever a request can.
-
-
-def create_app() -> FastAPI:
-    """Each request tags what it asks with its own number."""
-    url = os.environ[VARIABLE]
-    pool = ConnectionPool(url, min_size=2, max_size=8, open=False)
-    async_pool = AsyncConnectionPool(url, min_size=2, max_size=8, open=False)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with pool:
-            async with async_pool:
-                ask("lifespan", 0)
-                yield
-
-    app = FastAPI(lifespan=lifespan)
-
-    def ask(where: str, number: int) -> None:
-        with pool.connection() as connection:
-            connection.execute(f"SELECT '{where}', {number}, pg_sleep(%s)", [0.002])
-
-    async def ask_async(where: str, number: int) -> None:
-        async with async_pool.connection() as connection:
-            await connection.execute(f"SELECT '{where}', {number}, pg_sleep(%s)", [0.002])
-
-    def dependency(number: int) -> None:
-        ask("dependency", number)
-
-    def around(number: int) -> Iterator[None]:
+    with environment(url, monkeypatch):
         yield
-        ask("exit", number)
-
-    async def async_dependency(number: int) -> None:
-        await ask_async("dependency", number)
-
-    async def async_around(number: int) -> AsyncIterator[None]:
-        yield
-        await ask_async("exit", number)
-
-    @app.get("/def/{number}", dependencies=[Depends(dependency), Depends(around)])
-    def in_def(number: int, after: BackgroundTasks) -> int:
-        ask("route", number)
-        after.add_task(ask, "background", number)
-        return number
-
-    both = [Depends(async_dependency), Depends(async_around)]
-
-    @app.get("/async/{number}", dependencies=both)
-    async def in_async(number: int, after: BackgroundTasks) -> int:
-        await ask_async("route", number)
-        after.add_task(ask_async, "background", number)
-        return number
-
-    @app.get("/mixed/{number}", dependencies=[Depends(dependency), Depends(async_around)])
-    async def mixed(number: int, after: BackgroundTasks) -> int:
-        await asyncio.create_task(ask_async("route", number))
-        after.add_task(ask, "background", number)
-        return number
-
-    @app.post("/fails/{number}", dependencies=[Depends(dependency)])
-    def fails(number: int) -> None:
-        with pool.connection() as connection:
-            connection.execute(f"SELECT {number} / 0")
-
-    @app.get("/elsewhere/{number}")
-    async def elsewhere(number: int) -> None:
-        """In a thread that has not the context."""
-        await asyncio.get_running_loop().run_in_executor(None, ask, "elsewhere", number)
-
-    tasks = set()
-
-    @app.get("/later/{number}")
-    async def later(number: int) -> None:
-        """In a task that outlives the request."""
-
-        async def go_on() -> None:
-            await asyncio.sleep(0.05)
-            await ask_async("later", number)
-
-        tasks.add(asyncio.create_task(go_on()))
-
-    return app
 
 
 def get_all(server: Server, paths: list[str]) -> list[int]:
     """Ask for all at once; the statuses."""
     with httpx.Client(base_url=server.url, timeout=30) as client, ThreadPoolExecutor(30) as pool:
         return [answer.status_code for answer in pool.map(client.get, paths)]
-
-
-def texts(statements: tuple[Query, ...] | list[Query]) -> list[str]:
-    return [statement.sql for statement in statements]
 
 
 def check_kept_apart(logs: list[RequestLog], paths: list[str]) -> None:
@@ -284,244 +163,3 @@ def test_without_lifespan_and_bare() -> None:
         with pytest.raises(OSError, match=kind):
             asyncio.run(broken({"type": kind, "method": "GET", "path": "/"}, None, None))
     assert [log.status for log in broken.take()] == [0]
-
-
-# Every way to ask, beside Postgres's own log: each statement is sent back as a notice.
-
-
-def heard_by(connection: psycopg.Connection | psycopg.AsyncConnection, heard: list[str]) -> None:
-    """Append each statement that Postgres says it was given."""
-
-    def hear(notice: psycopg.errors.Diagnostic) -> None:
-        kind, _, text = (notice.message_primary or "").partition(": ")
-        if kind == "statement" or kind.startswith("execute"):
-            declared = re.fullmatch(r'DECLARE "\w+" CURSOR FOR (.*)', text)
-            heard.append((declared[1] if declared else text).replace("$1", "%s"))
-
-    connection.add_notice_handler(hear)
-
-
-def logging(url: str) -> str:
-    return f"{url}&options=-clog_statement%3Dall%20-cclient_min_messages%3Dlog"
-
-
-def work(connection: psycopg.Connection) -> None:
-    connection.execute("CREATE TEMPORARY TABLE work (number int)")
-    connection.execute("SELECT %s::int", [1])
-    connection.commit()
-    cursor = connection.cursor()
-    cursor.executemany("INSERT INTO work VALUES (%s)", [[1], [2], [3]])
-    assert list(cursor.stream("SELECT number FROM work")) == [(1,), (2,), (3,)]
-    for _ in cursor.stream("SELECT generate_series(1, 100000)"):
-        break
-    connection.rollback()
-    with cursor.copy("COPY work FROM STDIN") as copy:
-        copy.write_row([4])
-    with cursor.copy("COPY work TO STDOUT") as copy:
-        assert list(copy.rows()) == [("4",)]
-    with connection.transaction(), psycopg.RawCursor(connection) as raw:
-        raw.execute("SELECT number FROM work WHERE number = %s".replace("%s", "$1"), [4])
-    with psycopg.ClientCursor(connection) as client:
-        client.execute(query="SELECT 5")
-    with connection.cursor("named") as server_side:
-        server_side.execute("SELECT number FROM work")
-        assert server_side.fetchone() == (4,)
-        assert server_side.fetchall() == []
-    connection.commit()
-    with connection.pipeline():
-        for _ in range(3):
-            connection.execute(b"SELECT 6")
-    with contextlib.suppress(psycopg.Error):
-        connection.execute(sql.SQL("SELECT {} FROM nothing").format(sql.Identifier("x")))
-    connection.rollback()
-    ConnectionPool.check_connection(connection)
-
-
-async def work_async(connection: psycopg.AsyncConnection) -> None:
-    await connection.execute("CREATE TEMPORARY TABLE work (number int)")
-    await connection.execute("SELECT %s::int", [1])
-    await connection.commit()
-    cursor = connection.cursor()
-    await cursor.executemany("INSERT INTO work VALUES (%s)", [[1], [2], [3]])
-    found = [row async for row in cursor.stream("SELECT number FROM work")]
-    assert found == [(1,), (2,), (3,)]
-    stream: Any = cursor.stream("SELECT generate_series(1, 100000)")
-    async with contextlib.aclosing(stream) as rows:
-        async for _ in rows:
-            break
-    await connection.rollback()
-    async with cursor.copy("COPY work FROM STDIN") as copy:
-        await copy.write_row([4])
-    async with cursor.copy("COPY work TO STDOUT") as copy:
-        assert [row async for row in copy.rows()] == [("4",)]
-    async with connection.transaction(), psycopg.AsyncRawCursor(connection) as raw:
-        await raw.execute("SELECT number FROM work WHERE number = %s".replace("%s", "$1"), [4])
-    async with psycopg.AsyncClientCursor(connection) as client:
-        await client.execute(query="SELECT 5")
-    async with connection.cursor("named") as server_side:
-        await server_side.execute("SELECT number FROM work")
-        assert await server_side.fetchone() == (4,)
-        assert await server_side.fetchall() == []
-    await connection.commit()
-    async with connection.pipeline():
-        for _ in range(3):
-            await connection.execute(b"SELECT 6")
-    with contextlib.suppress(psycopg.Error):
-        await connection.execute(sql.SQL("SELECT {} FROM nothing").format(sql.Identifier("x")))
-    await connection.rollback()
-    await AsyncConnectionPool.check_connection(connection)
-
-
-def run_sync(url: str, heard: list[str]) -> None:
-    with psycopg.connect(url) as connection:
-        heard_by(connection, heard)
-        work(connection)
-
-
-def run_async(url: str, heard: list[str]) -> None:
-    async def run() -> None:
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            heard_by(connection, heard)
-            await work_async(connection)
-
-    asyncio.run(run())
-
-
-def check_beside_postgres(run: Callable[[str, list[str]], None], url: str) -> Statements:
-    """The same statements as often, but that three executions of `executemany` are one call."""
-    heard: list[str] = []
-    with recording() as log:
-        run(logging(url), heard)
-    ours = [text.replace("$1", "%s") for text in texts(log.queries) + texts(log.commands)]
-    more = {"INSERT INTO work VALUES (%s)": 2}
-    assert Counter(heard) == Counter(ours) + Counter(more)
-    return log
-
-
-@pytest.mark.parametrize("run", [run_sync, run_async])
-def test_beside_the_log_of_postgres(run: Callable[[str, list[str]], None], url: str) -> None:
-    log = check_beside_postgres(run, url)
-    assert texts(log.queries) == [
-        "CREATE TEMPORARY TABLE work (number int)",
-        "SELECT %s::int",
-        "INSERT INTO work VALUES (%s)",
-        "SELECT number FROM work",
-        "SELECT generate_series(1, 100000)",
-        "COPY work FROM STDIN",
-        "COPY work TO STDOUT",
-        "SELECT number FROM work WHERE number = $1",
-        "SELECT 5",
-        "SELECT number FROM work",
-        *["SELECT 6"] * 3,
-        'SELECT "x" FROM nothing',
-    ]
-    assert [query.error for query in log.queries] == [""] * 13 + ["UndefinedTable"]
-    assert {command.sql.split(" ")[0] for command in log.commands} == {
-        *("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"),
-        *("FETCH", "CLOSE", "DEALLOCATE", ""),
-    }
-    for query in log.queries + log.commands:
-        assert query.begun_ns < query.ended_ns
-
-
-@pytest.mark.parametrize("run", [run_sync, run_async])
-@pytest.mark.parametrize("kind", ["Cursor", "AsyncCursor", "BaseConnection"])
-def test_check_sees_what_is_not_counted(
-    run: Callable[[str, list[str]], None], kind: str, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wrap = queries._wrap
-
-    def wrap_less() -> None:
-        """One method stays as it was."""
-        owner = _connection_base.BaseConnection if "Base" in kind else getattr(psycopg, kind)
-        name = "_exec_command" if "Base" in kind else "execute"
-        original = vars(owner)[name]
-        wrap()
-        setattr(owner, name, original)
-
-    monkeypatch.setattr(queries, "_wrap", wrap_less)
-    concerned = kind == "BaseConnection" or ("Async" in kind) == (run is run_async)
-    with pytest.raises(AssertionError) if concerned else contextlib.nullcontext():
-        check_beside_postgres(run, url)
-
-
-def test_beside_the_proxy(url: str) -> None:
-    """What waits once each, sync and async: as many statements as round trips."""
-
-    async def ask(through: str) -> None:
-        connecting = psycopg.AsyncConnection.connect(through, prepare_threshold=None)
-        async with await connecting as connection:
-            for _ in range(7):
-                await connection.execute("SELECT %s", ["x"])
-            async with connection.transaction():
-                await connection.execute("SELECT 1")
-
-    with delayed(url) as proxy, recording() as log:
-        with psycopg.connect(proxy.url, prepare_threshold=None) as connection:
-            for _ in range(7):
-                connection.execute("SELECT %s", ["x"])
-            with contextlib.suppress(psycopg.Error):
-                connection.execute("SELECT 1/0")
-        asyncio.run(ask(proxy.url))
-        assert proxy.round_trips == len(log.queries) + len(log.commands)
-    assert len(log.queries) == 16
-    assert texts(log.commands) == [
-        "BEGIN",
-        "COMMIT",
-        "BEGIN",
-        'SAVEPOINT "_pg3_1"',
-        'RELEASE "_pg3_1"',
-        "COMMIT",
-    ]
-
-
-def test_sqlalchemy(url: str) -> None:
-    """Its cursors are psycopg's."""
-    with recording() as log:
-        engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://"))
-        with engine.begin() as connection:
-            connection.execute(sqlalchemy.text("SELECT :number"), {"number": 1})
-        engine.dispose()
-    assert texts(log.queries)[-1] == "SELECT %(number)s"
-    assert texts(log.commands)[-2:] == ["BEGIN", "COMMIT"]
-
-
-# The wrapping itself.
-
-
-def test_blocks_within_each_other(url: str) -> None:
-    """Each has what was asked in it; psycopg is wrapped until the last has ended."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT 0")
-        with recording() as outer:
-            connection.execute("SELECT 1")
-            with recording() as inner:
-                connection.execute("SELECT 2")
-            connection.execute("SELECT 3")
-        connection.execute("SELECT 4")
-    assert texts(outer.queries) == ["SELECT 1", "SELECT 2", "SELECT 3"]
-    assert texts(inner.queries) == ["SELECT 2"]
-
-
-def test_wrapped_methods_are_as_they_were(url: str) -> None:
-    """Of the same kind, with the same exceptions, also for what is no statement."""
-    with recording() as log, psycopg.connect(url) as connection:
-        assert inspect.iscoroutinefunction(psycopg.AsyncCursor(connection).execute)  # type: ignore[call-overload]
-        assert not inspect.iscoroutinefunction(connection.cursor().execute)
-        with pytest.raises(psycopg.errors.UndefinedTable):
-            connection.execute("SELECT * FROM nothing")
-        connection.rollback()
-        with pytest.raises(TypeError, match="NoneType"):
-            connection.execute(None)  # type: ignore[call-overload]
-    assert [query.error for query in log.queries] == ["UndefinedTable", "TypeError"]
-
-
-def test_template_string() -> None:
-    """From Python 3.14: the expressions stand in for their values."""
-    interpolation = type("Interpolation", (), {"expression": "user_id"})()
-
-    class Template(list[Any]):
-        interpolations = (interpolation,)
-
-    template = Template(["SELECT ", interpolation, "::int"])
-    assert queries._text(template, None) == "SELECT {user_id}::int"
