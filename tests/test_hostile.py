@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from hashlib import sha256
 import pytest
 from helpers import Reply, fault_server, needs_proc, no_leftovers, refuses, response
 
-from lab_apps.instruments.hostile import NAMES, Hostile, Outcome, attack, corpus
+from lab_apps.instruments.hostile import NAMES, Hostile, Outcome, arriving, attack, corpus
 from lab_apps.instruments.listener import listener
 
 FAMILIES = {
@@ -130,6 +131,18 @@ def test_never_hangs() -> None:
         outcomes = attack(server.url, "/", [ONE] * 16 + [large] * 8, timeout_s=0.2)
     assert Counter(outcome.result for outcome in outcomes) == {"no answer": 24}
     assert time.monotonic() - begun < 10
+
+
+def test_what_arrives_late_is_read_once() -> None:
+    """Without an end, a server that never stops sending would be read for ever."""
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(bytes(100_000))
+        pieces = arriving(here, time.monotonic())
+        assert len(next(pieces)) == 65536
+        with pytest.raises(TimeoutError):
+            next(pieces)
+        assert len(here.recv(65536)) == 100_000 - 65536
 
 
 def received(request: Hostile) -> bytes | None:

@@ -218,7 +218,8 @@ def test_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = dataclasses.replace(NOTHING, rows=rows)
     said = plots.conditions("uvloop", "open loop", [trial] * 3, "p99", workers="2 workers")
     assert re.fullmatch(
-        r"Python 3\.\S+, no GIL, FastAPI \S+, uvicorn \S+ on uvloop, Postgres 18\.4, 2 workers,"
+        r"Python 3\.\S+, no GIL, FastAPI \S+, Pydantic \S+,"
+        r" uvicorn \S+ on uvloop, Postgres 18\.4, 2 workers,"
         r" 3 cores; open loop; n = 2,100 requests, 6 failed\. Not shown: p99",
         said,
     )

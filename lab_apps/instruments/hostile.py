@@ -127,18 +127,32 @@ def _result(to: tuple[str, int], line: bytes, request: Hostile, timeout_s: float
 
 def _answer(connection: socket.socket, deadline: float) -> str:
     received = b""
-    while not (status := STATUS.search(received)):
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
-        try:
-            more = connection.recv(65536)
-        except TimeoutError:
-            return "no answer"
-        except OSError:
-            return "closed"
-        if not more:
-            return "closed"
-        received += more
-    return status[1].decode()
+    try:
+        for piece in arriving(connection, deadline):
+            received += piece
+            if status := STATUS.search(received):
+                return status[1].decode()
+    except TimeoutError:
+        return "no answer"
+    except OSError:
+        return "closed"
+    return "closed"
+
+
+def arriving(connection: socket.socket, deadline: float) -> Iterator[bytes]:
+    """What comes until the other side closes; TimeoutError where it has not by that monotonic time.
+
+    What is there by then is still read. Other OSErrors where the connection is reset.
+    """
+    late = False
+    while not late:
+        left_s = deadline - time.monotonic()
+        late = left_s <= 0
+        connection.settimeout(max(0.001, left_s))
+        if not (piece := connection.recv(65536)):
+            return
+        yield piece
+    raise TimeoutError
 
 
 FIELD = b'Content-Disposition: form-data; name="file"'

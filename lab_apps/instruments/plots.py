@@ -63,8 +63,9 @@ def conditions(
     gil = "" if machine.gil_enabled() else ", no GIL"
     database = "" if have["postgres"] == "-" else f", Postgres {have['postgres']}"
     return (
-        f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, uvicorn {have['uvicorn']}"
-        f" on {loop}{database}, {workers}, {machine.usable_cores()} cores; {model};"
+        f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, Pydantic {have['pydantic']},"
+        f" uvicorn {have['uvicorn']} on {loop}{database}, {workers},"
+        f" {machine.usable_cores()} cores; {model};"
         f" n = {n:,} requests, {failed:,} failed."
         f" Not shown: {not_shown}"
     )
