@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from lab_apps.instruments.server import serve
 from lab_apps.practices import unions
@@ -64,6 +64,34 @@ def errors(client: httpx.Client, path: str, count: int) -> int:
     answer = client.post(path, content=batches.invalid(count))
     assert answer.status_code == 422
     return len(answer.json()["detail"])
+
+
+def test_a_batch_has_as_many_members_as_its_name_says(client: httpx.Client) -> None:
+    members_of = {"int": 1, "int | str": 2, "UUID | str": 2, "one model": 1}
+    members_of |= {"smart, 2": 2, "smart, 8": 8, "smart, 32": 32, "left to right, 32": 32}
+    for name in batches.ELEMENTS.keys() - {"discriminated, 32"}:
+        answer = client.post(batches.path(name), content=batches.invalid(1, b"[]"))
+        assert len(answer.json()["detail"]) == members_of[name], name
+
+
+def test_unions_are_tried_as_their_names_say() -> None:
+    names = ("smart, 2", "smart, 8", "smart, 32", "left to right, 32")
+    elements = {name: batches.ELEMENTS[name][0] for name in names}
+    elements |= {kind: members.of(kind, 4) for kind in ("smart", "left-to-right")}
+    for name, element in elements.items():
+        adapter: TypeAdapter[Any] = TypeAdapter(element)
+        mode = adapter.core_schema.get("mode", "smart")
+        assert mode == ("smart" if "smart" in name else "left_to_right"), name
+
+
+def test_a_list_that_is_too_long_is_tried_up_to_its_bound() -> None:
+    tried: list[int] = []
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        Annotated[list[Annotated[int, AfterValidator(tried.append)]], Field(max_length=3)]
+    )
+    with pytest.raises(ValidationError, match="too_long"):
+        adapter.validate_python([1] * 9)
+    assert len(tried) == 4
 
 
 def test_errors_are_members_times_elements_and_what_bounds_them(client: httpx.Client) -> None:
