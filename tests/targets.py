@@ -6,6 +6,9 @@ import gc
 import os
 import threading
 import time
+import tracemalloc
+
+from lab_apps.instruments import memory
 
 
 class OwnError(Exception):
@@ -42,3 +45,14 @@ def note(file: str) -> None:
     """Append this process's id and whether its garbage collector is on."""
     with open(file, "a") as notes:  # noqa: PTH123
         notes.write(f"{os.getpid()} {gc.isenabled()}\n")
+
+
+def second_pass_mib(mib: int) -> float:
+    """What a pass by the high-water mark sees of so much, begun in place of one that traces."""
+    memory.begin("traced")
+    memory.begin("high water")
+    assert not tracemalloc.is_tracing()
+    held = b"x" * (mib * memory.MIB)
+    seen_mib = memory.peak_mib()
+    del held
+    return seen_mib
