@@ -11,7 +11,7 @@ import pytest
 from checkouts import STALE, Run, code, lab, mixed_run, scratch
 
 from lab_apps.instruments import claims
-from lab_apps.report import execution, site
+from lab_apps.report import execution
 from lab_apps.report.files import write
 
 
@@ -138,18 +138,3 @@ def test_next_run_leaves_nothing_of_the_last(tmp_path: Path) -> None:
     }
     assert json.loads((done.report / "scorecard.json").read_text()) == {"schema": 1, "claims": []}
     assert list((root / "data/runs").iterdir()) == []
-
-
-def test_what_was_seen_is_a_line_and_names_what_differs() -> None:
-    few = {
-        "outcome": "supported",
-        "observed": {"count": 3, "share": 1 / 3},
-        "reason": "as declared",
-    }
-    assert site.measured(few) == "count = 3, share = 0.3333"
-    cells = {f"cell {number}": "as it should be" for number in range(99)}
-    many = {"outcome": "supported", "observed": cells, "reason": "as declared"}
-    assert site.measured(many) == "99 values: as declared"
-    refuted = many | {"outcome": "refuted", "reason": "'cell 7' is 'no', declared was 'yes'"}
-    assert site.measured(refuted) == "99 values: 'cell 7' is 'no', declared was 'yes'"
-    assert len(site.measured(many | {"reason": "word " * 99})) <= site.LONGEST

@@ -139,3 +139,13 @@ def test_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_PROFILE", "slow")
     with pytest.raises(ValueError, match="'slow'"):
         profile.name()
+
+
+def test_what_was_seen_is_a_line_and_names_what_differs() -> None:
+    few = {"count": 3, "share": 1 / 3}
+    assert results.seen(few, "as declared") == "count = 3, share = 0.3333"
+    cells = {f"cell {number}": "as it should be" for number in range(99)}
+    assert results.seen(cells, "as declared") == "99 values: as declared"
+    differs = "'cell 7' is 'no', declared was 'yes'"
+    assert results.seen(cells, differs) == f"99 values: {differs}"
+    assert len(results.seen(cells, "word " * 99)) <= results.LONGEST

@@ -12,6 +12,7 @@ from helpers import needs_proc, no_leftovers
 from validated import VALID, Validated, validated
 
 from lab_apps.instruments import claims, postgres
+from lab_apps.instruments.hostile_json import Body, ask
 from lab_apps.instruments.server import serve
 from lab_apps.practices.validation import by_hand, create_app, quiz
 from lab_apps.practices.validation.application import VARIANTS
@@ -84,6 +85,7 @@ def with_value(**values: Any) -> bytes:
         (VALID.decode().encode("utf-16"), Problem("", "not UTF-8")),
         (b"", Problem("", "not JSON")),
         (b"{'age': 20}", Problem("", "not JSON")),
+        (VALID.decode().encode("utf-16-le"), Problem("", "not JSON")),
         (b"[]", Problem("", "no object")),
         (b"[" * 100_000, Problem("", "nested too deeply")),
         (VALID.replace(b": 20,", b": " + b"9" * 5000 + b","), Problem("", "number too long")),
@@ -132,27 +134,53 @@ def test_check_accepts() -> None:
     assert asdict(profile) == COMPLETE
     largest = with_value(age=2**31 - 1, visits=2**63 - 1, bio="\u00e9\U0001f600\n", score=0)
     assert isinstance(check(largest), by_hand.Profile)
+    assert isinstance(check(b"\xef\xbb\xbf" + VALID), by_hand.Profile)
     padded = check(with_value(username=" Ada-1_ \n", website=None, favorite_band=None))
     assert isinstance(padded, by_hand.Profile)
     assert padded.username == "ada-1_"
 
 
-def test_every_cell_of_the_quiz_is_as_claimed(running: Validated) -> None:
-    """A claim that an upgrade has made false names the cell."""
-    columns = {
-        "plain": "plain",
-        "no echo": "no-echo",
-        "by hand": "by-hand",
-        "finite alone": "finite",
-    }
+COLUMNS = {
+    "plain": "plain",
+    "no echo": "no-echo",
+    "+ bounds": "no-echo-bounds",
+    "+ no NUL": "no-echo-storable",
+    "all": "all",
+    "finite alone": "finite",
+    "strict alone": "strict",
+    "by hand": "by-hand",
+}
+
+
+@pytest.mark.parametrize("title", COLUMNS)
+def test_every_cell_of_the_quiz_is_as_claimed(running: Validated, title: str) -> None:
+    """An upgrade that makes a claim false fails with the cell's name."""
     expected = claims.load()["2.2.1"].expected
-    for title, route in columns.items():
-        statuses = running.statuses(route, list(quiz.BODIES.values()))
-        seen = {
-            f"{label}, {title}": str(status)
-            for label, status in zip(quiz.BODIES, statuses, strict=True)
-        }
-        assert seen == {cell: expected[cell] for cell in seen}
+    assert len(expected) == len(COLUMNS) * len(quiz.BODIES)
+    statuses = running.statuses(COLUMNS[title], list(quiz.BODIES.values()))
+    for label, status in zip(quiz.BODIES, statuses, strict=True):
+        cell = f"{label}, {title}"
+        assert (cell, str(status)) == (cell, expected[cell])
+
+
+@pytest.mark.parametrize("where", ["embedded in a key", "two models", "a model of anything"])
+def test_nan_where_the_model_stands_elsewhere(running: Validated, where: str) -> None:
+    paths = {"embedded in a key": "embedded", "two models": "two", "a model of anything": "root"}
+    (answer,) = ask(running.url, f"/elsewhere/{paths[where]}", [Body("", "", b"NaN")])
+    assert answer.status == claims.load()["2.2.3"].expected[where]
+
+
+@pytest.mark.parametrize("fields", [0, 5, 9])
+def test_each_declared_field_is_a_place_for_a_500(running: Validated, fields: int) -> None:
+    for path, cell in ((f"/fields/{fields}", f"{fields} fields"), ("/bare", "9 bare types")):
+        found = []
+        for bad in ("NaN", '"\\ud800"'):
+            bodies = [
+                Body("", key, json.dumps(COMPLETE | {key: None}).replace("null", bad).encode())
+                for key in COMPLETE
+            ]
+            found.append(sum(one.status == 500 for one in ask(running.url, path, bodies)))
+        assert "{} {}".format(*found) == claims.load()["2.2.3"].expected[cell]
 
 
 def test_needs_a_database(monkeypatch: pytest.MonkeyPatch) -> None:

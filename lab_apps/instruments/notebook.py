@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from lab_apps.instruments import results
 from lab_apps.instruments.claims import Verdict
 
 
@@ -60,7 +61,7 @@ def small_print(*verdicts: Verdict) -> None:
         print(f"{verdict.id}  {verdict.outcome}: {verdict.reason}")
         print(f"      {verdict.statement}")
         if verdict.kind == "exact":
-            print(f"      observed {dict(verdict.observed)}")
+            print(f"      {results.seen(verdict.observed, verdict.reason)}")
         elif verdict.ratio is not None:
             low, high = verdict.interval or (float("nan"), float("nan"))
             print(

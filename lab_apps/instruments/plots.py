@@ -52,21 +52,24 @@ def conditions(
     *,
     workers: str = "1 worker",
     others: int = 0,
+    database: bool = True,
 ) -> str:
     """The caption: versions, loop, workers, cores, `model` of the load, n, failures, limits.
 
-    `others` are requests that belong to no trial.
+    `others` are requests that belong to no trial, so that it isn't known here which of them failed.
+    Without `database` the Postgres that this process has running is no part of the result.
     """
     n = sum(len(trial.rows) for trial in trials) + others
     failed = sum(sum(trial.errors.values()) for trial in trials)
     have = machine.versions()
     gil = "" if machine.gil_enabled() else ", no GIL"
-    database = "" if have["postgres"] == "-" else f", Postgres {have['postgres']}"
+    uses = "" if have["postgres"] == "-" or not database else f", Postgres {have['postgres']}"
+    failures = f", {failed:,} failed" if trials else ""
     return (
         f"Python {have['python']}{gil}, FastAPI {have['fastapi']}, Pydantic {have['pydantic']},"
-        f" uvicorn {have['uvicorn']} on {loop}{database}, {workers},"
+        f" uvicorn {have['uvicorn']} on {loop}{uses}, {workers},"
         f" {machine.usable_cores()} cores; {model};"
-        f" n = {n:,} requests, {failed:,} failed."
+        f" n = {n:,} requests{failures}."
         f" Not shown: {not_shown}"
     )
 

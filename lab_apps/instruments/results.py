@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import textwrap
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "data" / "runs"
 REFERENCE = ROOT / "data" / "reference" / "verdicts.jsonl"
 SCHEMA = 1
+LONGEST = 300  # characters of what was seen, on a line
 
 
 def run_file() -> Path:
@@ -55,6 +58,17 @@ def read(path: Path) -> list[dict[str, Any]]:
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path}, line {number}, is not a recorded verdict") from None
     return [latest[claim] for claim in sorted(latest, key=claim_order)]
+
+
+def seen(observed: Mapping[str, Any], reason: str) -> str:
+    """What was seen for an exact claim: all of it, or its number and `reason` where it is long."""
+    said = ", ".join(
+        f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}"
+        for key, value in observed.items()
+    )
+    if len(said) <= LONGEST:
+        return said
+    return textwrap.shorten(f"{len(observed)} values: {reason}", LONGEST, placeholder=" …")
 
 
 def scorecard(entries: list[dict[str, Any]]) -> dict[str, Any]:

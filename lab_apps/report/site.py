@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from lab_apps.report.files import CannotRun, choose, lines, write
 SCORECARD = "scorecard.json"
 VERDICTS = "verdicts.jsonl"
 NO_VERDICT = "no verdict"
-LONGEST = 300  # characters of what was seen, on a line
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
     if not entries:
         return "no verdicts"
     rows = [("claim", "verdict", "measured", "rounds")]
-    rows += [(e["id"], e["outcome"], measured(e), _rounds(e)) for e in entries]
+    rows += [(e["id"], e["outcome"], _measured(e), _rounds(e)) for e in entries]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -156,8 +154,8 @@ def _rows(executed: Sequence[Executed], entries: Sequence[Mapping[str, Any]]) ->
 
     def row(entry: Mapping[str, Any], verdict: str) -> Row:
         page = of_number.get(entry["id"].partition(".")[0], "")
-        seen = measured(entry)
-        return Row(entry["id"], page, entry["statement"], verdict, seen, _rounds(entry))
+        measured = _measured(entry)
+        return Row(entry["id"], page, entry["statement"], verdict, measured, _rounds(entry))
 
     rows = [row(entry, entry["outcome"]) for entry in entries]
     judged = {entry["id"] for entry in entries}
@@ -167,7 +165,7 @@ def _rows(executed: Sequence[Executed], entries: Sequence[Mapping[str, Any]]) ->
     return sorted(rows, key=lambda row: results.claim_order(row.id))
 
 
-def measured(entry: Mapping[str, Any]) -> str:
+def _measured(entry: Mapping[str, Any]) -> str:
     """What was seen: a ratio with its interval and threshold, or counts; and why, if undecided."""
     parts = []
     ratio, interval = entry.get("ratio"), entry.get("interval") or ()
@@ -175,22 +173,10 @@ def measured(entry: Mapping[str, Any]) -> str:
         between = " ({:.3g} to {:.3g})".format(*interval) if interval else ""
         parts.append(f"ratio {ratio:.3g}{between}, θ = {entry['theta']:g}")
     elif entry.get("observed"):
-        parts.append(_counts(entry))
+        parts.append(results.seen(entry["observed"], entry["reason"]))
     if entry.get("outcome") in ("inconclusive", "not measurable here"):
         parts.append(entry["reason"])
     return "; ".join(parts)
-
-
-def _counts(entry: Mapping[str, Any]) -> str:
-    """All that was seen; where that is too much for a line, how much it is and what differs."""
-    observed = entry["observed"]
-    said = ", ".join(
-        f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}"
-        for key, value in observed.items()
-    )
-    if len(said) <= LONGEST:
-        return said
-    return textwrap.shorten(f"{len(observed)} values: {entry['reason']}", LONGEST, placeholder=" …")
 
 
 def _rounds(entry: Mapping[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """The forms of a union that a case is sent to, each giving what came out as text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
@@ -15,6 +13,7 @@ from lab_apps.practices.unions import content, content_v1
 from lab_apps.practices.unions.cases import EVERY, MANY, REFUSED, Case, described
 
 MISSING = "–"  # where a form can't be had
+TAGGED = ("with-a-kind", "discriminated")  # the forms that are sent the kind
 
 router = APIRouter()
 
@@ -39,6 +38,11 @@ def discriminated(case: Case) -> Any:
     return Annotated[union(_variants("KindOf", case)), Field(discriminator="kind")]
 
 
+def with_a_kind(case: Case) -> Any:
+    """The same members in a plain union: what a kind does without a discriminator."""
+    return union(_variants("KindOf", case))
+
+
 def forbidding(case: Case) -> Any:
     """Members that take no other keys (`extra="forbid"`)."""
     return union(_variants("Strict", case))
@@ -56,6 +60,7 @@ def _variants(prefix: str, case: Case) -> tuple[Any, ...]:
 ENDPOINTS: Mapping[str, Callable[[Case], Any]] = {
     "smart": smart,
     "left-to-right": left_to_right,
+    "with-a-kind": with_a_kind,
     "discriminated": discriminated,
     "forbidding": forbidding,
     "exact": exact,
@@ -71,11 +76,11 @@ def post(annotation: Any) -> type[BaseModel]:
 def add(path: str, annotation: Any) -> None:
     """Add the endpoint of a post with such content: it answers with what came out."""
 
-    async def take(body: Any) -> dict[str, str]:
-        return {"value": described(body.content)}
+    model = post(annotation)
 
-    take.__annotations__["body"] = post(annotation)
-    router.post(path)(take)
+    @router.post(path)
+    async def take(body: model) -> dict[str, str]:  # type: ignore[valid-type]
+        return {"value": described(body.content)}  # type: ignore[attr-defined]
 
 
 def path(form: str, case: Case) -> str | None:
@@ -107,7 +112,7 @@ def columns(ask: Callable[[str, bytes], str]) -> dict[str, Callable[[Case], str]
             where = path(form, case)
             if where is None:
                 return MISSING
-            answer = ask(where, case.tagged_body if form == "discriminated" else case.body)
+            answer = ask(where, case.tagged_body if form in TAGGED else case.body)
             return REFUSED if answer == "422" else answer
 
         return asked
@@ -120,6 +125,7 @@ def columns(ask: Callable[[str, bytes], str]) -> dict[str, Callable[[Case], str]
         "2, left to right": endpoint("left-to-right"),
         "2, no other keys": endpoint("forbidding"),
         "2, key sets": endpoint("exact"),
+        "2, with a kind": endpoint("with-a-kind"),
         "2, discriminated": endpoint("discriminated"),
     }
 

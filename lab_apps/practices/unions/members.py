@@ -1,7 +1,5 @@
 """Unions of 1 to 128 models that tell which they are: `POST /members/{kind}/{number}`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -9,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
-from lab_apps.practices.unions.forms import union
+from lab_apps.practices.unions.forms import post, union
 
 KINDS = ("discriminated", "smart", "left-to-right")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -64,11 +62,11 @@ def attempt(adapter: TypeAdapter[Any], value: Any) -> object:
 def add(kind: str, members: int) -> None:
     """Add the endpoint of that union: its body has one, as `content`."""
 
-    async def take(body: Any) -> dict[str, str]:
-        return {"kind": body.content.kind}
+    model = post(of(kind, members))
 
-    take.__annotations__["body"] = create_model("Body", content=(of(kind, members), ...))
-    router.post(f"/members/{kind}/{members}")(take)
+    @router.post(f"/members/{kind}/{members}")
+    async def take(body: model) -> dict[str, str]:  # type: ignore[valid-type]
+        return {"kind": body.content.kind}  # type: ignore[attr-defined]
 
 
 for _kind in KINDS:

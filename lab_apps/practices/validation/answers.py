@@ -10,6 +10,9 @@ SAID = ("type", "loc", "msg")
 
 
 async def without_input(_: Request, error: RequestValidationError) -> JSONResponse:
-    """422 with what is wrong and where, without the value: neither `input` nor `ctx`."""
+    """422 with what is wrong and where, without `input` and `ctx`, which have the value.
+
+    A few messages have it too, such as that of a discriminator whose tag is none of its.
+    """
     detail = [{name: one[name] for name in SAID} for one in error.errors()]
     return JSONResponse({"detail": detail}, 422)

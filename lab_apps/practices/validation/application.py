@@ -33,6 +33,7 @@ VARIANTS = {
     "no-nul": Variant(schemas.WithoutNul),
     "finite": Variant(schemas.Finite),
     "strict": Variant(schemas.Strict),
+    "strict-numbers": Variant(schemas.StrictNumbers),
     "forbid": Variant(schemas.Forbidding),
     # step by step
     "no-echo-bounds": Variant(schemas.Bounded, answers.without_input),

@@ -57,7 +57,7 @@ class Refused(ValueError):
 def check(body: bytes) -> Profile | list[Problem]:
     """The profile, or everything that is wrong with the body; raises nothing."""
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")  # a mark may be ignored: RFC 8259, section 8.1
         document = json.loads(text, object_pairs_hook=unique, parse_constant=no_number)
     except UnicodeDecodeError:
         return [Problem("", "not UTF-8")]

@@ -1,14 +1,14 @@
 """What validation costs: work to be timed, and a route for long lists, without a database.
 
-Each `…ing` function prepares and returns a function without arguments: one validation, or one
-request through an app without a server. `uvicorn lab_apps.practices.validation.cost:app` has the
-route.
+Each `…ing` function prepares and returns a function without arguments: one validation. The three
+apps at the end take one request at a time. `uvicorn lab_apps.practices.validation.cost:app` has the
+route for lists.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import FastAPI
@@ -19,27 +19,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lab_apps.practices.validation import by_hand
+from lab_apps.practices.validation.quiz import COMPLETE
 from lab_apps.practices.validation.schemas import Profile
 
 Kind: TypeAlias = Literal["valid", "one wrong", "all wrong"]
 How: TypeAlias = Literal["Pydantic", "Pydantic, bytes", "Pydantic, e-mail by pattern", "json.loads"]
-Which: TypeAlias = Literal["FastAPI, Pydantic", "FastAPI, nothing declared", "Starlette, by hand"]
 
-VALID: dict[str, Any] = {
-    "first_name": "Ada",
-    "username": "ada",
-    "email": "ada@example.org",
-    "age": 20,
-    "favorite_band": "QUEEN",
-    "website": "http://example.org/",
-    "visits": 3,
-    "score": 1.5,
-    "bio": "Countess",
-}
 DOCUMENTS: dict[Kind, dict[str, Any]] = {
-    "valid": VALID,
-    "one wrong": VALID | {"age": 17},
-    "all wrong": {name: [] for name in VALID},
+    "valid": COMPLETE,
+    "one wrong": COMPLETE | {"age": 17},
+    "all wrong": {name: [] for name in COMPLETE},
 }
 
 
@@ -123,51 +112,13 @@ async def checked(request: Request) -> Response:
     return by_hand.json_response({"detail": problems}, 422)
 
 
-def app_of(which: Which) -> FastAPI | Starlette:
-    """An app with one route, `POST /`."""
-    if which == "Starlette, by hand":
-        return Starlette(routes=[Route("/", checked, methods=["POST"])])
+def app_of(endpoint: Callable[..., Any]) -> FastAPI:
+    """A FastAPI app with one route, `POST /`."""
     one = FastAPI()
-    one.post("/")(declared if which == "FastAPI, Pydantic" else read)
+    one.post("/")(endpoint)
     return one
 
 
-def requesting(which: Which, kind: Kind = "valid") -> Callable[[], int]:
-    """A request through the app, without a server; it returns the status.
-
-    The app never waits, so no event loop is needed: its coroutine runs through at once.
-    """
-    one, content = app_of(which), body(kind)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-    }
-    scope |= {"scheme": "http", "path": "/", "raw_path": b"/", "query_string": b"", "root_path": ""}
-    scope |= {"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)}
-    message = {"type": "http.request", "body": content, "more_body": False}
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return message
-
-    async def send(part: dict[str, Any]) -> None:
-        sent.append(part)
-
-    def request() -> int:
-        sent.clear()
-        _run(one(dict(scope), receive, send))  # type: ignore[arg-type]
-        return int(sent[0]["status"])
-
-    return request
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        work.send(None)
-    except StopIteration:
-        return
-    work.close()
-    raise RuntimeError("the app waits for something")
+# The same profile three ways, to be timed without a server.
+with_pydantic, nothing_declared = app_of(declared), app_of(read)
+with_starlette = Starlette(routes=[Route("/", checked, methods=["POST"])])

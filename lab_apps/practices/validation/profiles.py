@@ -1,7 +1,5 @@
 """The route that stores a profile, for any of the models."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -22,9 +20,8 @@ def router_of(model: type[Profile]) -> APIRouter:
     """`POST /profiles` with a body of that model; the answer is the row that is stored."""
     router = APIRouter()
 
-    async def create(profile: Profile, request: Request) -> Row:
+    @router.post("/profiles")
+    async def create(profile: model, request: Request) -> Row:  # type: ignore[valid-type]
         return await insert(request.state.pool, row_of(profile))
 
-    create.__annotations__["profile"] = model
-    router.post("/profiles")(create)
     return router

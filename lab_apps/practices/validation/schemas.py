@@ -67,6 +67,14 @@ class Strict(Profile):
     model_config = ConfigDict(strict=True)
 
 
+class StrictNumbers(Profile):
+    """No conversions to numbers; texts become what they say as before."""
+
+    age: Annotated[int, Field(ge=18, strict=True)]
+    visits: Annotated[int, Field(ge=0, strict=True)] = 0
+    score: Annotated[float, Field(ge=0, strict=True)] = 0.0
+
+
 class Forbidding(Profile):
     """No keys that aren't fields."""
 

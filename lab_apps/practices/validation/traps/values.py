@@ -1,7 +1,5 @@
 """Bodies of one value, the routes that take them, and the value as a short text."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable
 from enum import Enum
@@ -50,11 +48,9 @@ def model_of(kind: Any, **config: Any) -> type[BaseModel]:
 def add(router: APIRouter, path: str, model: type[BaseModel], name: str = "value") -> None:
     """Add a route that takes the model and answers with the field as `shown`."""
 
-    async def take(body: BaseModel) -> dict[str, str]:
+    @router.post(path)
+    async def take(body: model) -> dict[str, str]:  # type: ignore[valid-type]
         return {"value": shown(getattr(body, name))}
-
-    take.__annotations__["body"] = model
-    router.post(path)(take)
 
 
 def from_json(model: type[BaseModel], body: bytes) -> str:
