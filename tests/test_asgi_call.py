@@ -18,6 +18,7 @@ SPENT: list[tuple[str, bytes]] = []
 async def echoing(scope: Any, receive: Any, send: Any) -> None:
     """Answer 201 with the body in two parts."""
     body = (await receive())["body"]
+    assert dict(scope["headers"])[b"content-length"] == b"%d" % len(body)
     SPENT.append((scope["path"], body))
     await send({"type": "http.response.start", "status": 201, "headers": []})
     await send({"type": "http.response.body", "body": body[:3], "more_body": True})

@@ -116,3 +116,12 @@ def test_bodies_are_as_long_as_they_say() -> None:
     assert json.loads(batches.valid("UUID | str", 2)) == {"items": [batches.ID] * 2}
     assert batches.path("left to right, 32") == "/batches/left-to-right-32"
     assert batches.path("int | str") == "/batches/int-str"
+
+
+def test_the_cut_answer_has_the_first_errors_and_no_values(client: httpx.Client) -> None:
+    path, body = batches.path("smart, 32"), batches.large(500)
+    whole = client.post(path, content=body).json()["detail"]
+    cut = client.post(f"/cut{path}", content=body).json()["detail"]
+    assert [one["loc"] for one in cut] == [one["loc"] for one in whole[: batches.FIRST]]
+    assert all(one.keys() == {"type", "loc", "msg"} for one in cut)
+    assert b"x" * 500 in client.post(batches.path("fail_fast"), content=body).content

@@ -30,6 +30,7 @@ COLUMNS = {
     "8.4": "2, key sets",
     "8.4.1": "2, no other keys",
     "8.4.2": "2, discriminated",
+    "8.4.4": "2, with a kind",
     "8.5": "1, smart",
 }
 CELLS = [(claim, cell) for claim in COLUMNS for cell in CLAIMS[claim].expected]

@@ -67,8 +67,8 @@ def valid(name: str, count: int) -> bytes:
 
 
 def large(size: int) -> bytes:
-    """A body with one element that is no model, of so many bytes."""
-    return b'{"items":["%b"]}' % (b"x" * size)
+    """A body with one element that is no model, with a text of so many bytes in it."""
+    return b'{"items":[{"a":"%b"}]}' % (b"x" * size)
 
 
 def invalid(count: int, element: bytes = b"0") -> bytes:
