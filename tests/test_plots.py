@@ -94,6 +94,11 @@ def test_level_and_flip() -> None:
     assert (text.get_text(), text.xy) == ("2 … 3.5", (3.456, 0.96))
 
 
+def test_a_flip_in_the_hundreds_is_plain() -> None:
+    axes = against(flip=(361.0, 388.0))
+    assert "360 … 390" in [text.get_text() for text in axes.texts]
+
+
 @pytest.mark.parametrize(
     ("at", "log", "labels"),
     [

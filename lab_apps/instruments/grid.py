@@ -33,7 +33,7 @@ def grid(
     for row in rows:
         if list(cells[row]) != columns:
             raise ValueError(f"row {row!r} has the columns {list(cells[row])}, not {columns}")
-    titles = [name if "\n" in name else textwrap.fill(name, 14) for name in columns]
+    titles = [name if "\n" in name else textwrap.fill(name, 13) for name in columns]
     lines = max((title.count("\n") for title in titles), default=0)
     fig = figure(width, 0.9 + 0.27 * len(rows) + 0.17 * lines)
     axes = fig.subplots()

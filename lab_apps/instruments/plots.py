@@ -98,7 +98,7 @@ def against_prediction(
     if flip is not None:
         axes.axvspan(*flip, color=COLOURS[5], alpha=0.35, lw=0)
         axes.annotate(
-            f"{flip[0]:.2g} … {flip[1]:.2g}",
+            " … ".join(f"{float(f'{edge:.2g}'):g}" for edge in flip),  # 360, not 3.6e+02
             (flip[1], 0.96),
             xycoords=("data", "axes fraction"),
             fontsize=8,
