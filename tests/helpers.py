@@ -16,6 +16,7 @@ from typing import Literal
 
 import pytest
 
+from lab_apps.instruments import load
 from lab_apps.instruments.schedule import Open, Schedule
 from lab_apps.instruments.server import listener
 from lab_apps.instruments.trial import Trial
@@ -246,10 +247,14 @@ class Leftovers:
 def no_leftovers(within_s: float = 2.0) -> Iterator[None]:
     """Assert that the block leaves no thread, descriptor, socket or process.
 
-    Pool threads are told to end when their loop ends and do so a moment later.
+    Pool threads are told to end when their loop ends and do so a moment later. The load workers of
+    `send_beside` stay for the next call, so they are ended first.
     """
     before = Leftovers.now()
-    yield
+    try:
+        yield
+    finally:
+        load.end_beside()
     wait_until(lambda: not Leftovers.now().more(before), within_s)
     left = Leftovers.now().more(before)
     assert not left, f"left behind: {left}"

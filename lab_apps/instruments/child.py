@@ -108,8 +108,8 @@ class Child:
             )
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this process when its parent is gone.
+def wait_for_parents_end(parent: int) -> None:
+    """Return when this process's parent, whose pid that is, is gone.
 
     The pipe on stdin reports end of file at once, unless something forked from the parent still
     holds it open; the parent's id changes in every case.
@@ -117,6 +117,10 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         if select.select([0], [], [], 0.5)[0]:
             break
+
+
+def _end_with_parent(parent: int) -> None:
+    wait_for_parents_end(parent)
     os._exit(0)
 
 

@@ -40,7 +40,7 @@ SHARED_BYTES = 48 * 2**20  # of 64 MiB, which containers often have
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "anyio", "pydantic", "httpx"),
     *("psycopg", "psycopg-pool", "sqlalchemy", "alembic", "email-validator"),
-    *("openai", "procrastinate"),
+    *("openai", "httpx2", "procrastinate"),
 )
 
 
