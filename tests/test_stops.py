@@ -94,9 +94,9 @@ def test_meets(at_ns: int, why: str) -> None:
 
 def test_a_signal_long_after_the_last_of_them_is_not_met() -> None:
     events = [event(0, "1", "begun"), event(10**8, "2", "begun")]
-    assert meets(events, 4 * 10**8, "begun", 2, "done") == ""
-    why = "the signal came 0.31 s after all were begun"
-    assert meets(events, 41 * 10**7, "begun", 2, "done") == why
+    assert meets(events, 6 * 10**8, "begun", 2, "done") == ""
+    why = "the signal came 0.51 s after all were begun"
+    assert meets(events, 61 * 10**7, "begun", 2, "done") == why
 
 
 def test_more_tasks_than_meant_are_not_met() -> None:

@@ -26,9 +26,9 @@ Result = TypeVar("Result")
 
 ADDRESS = r"running on (http://127\.0\.0\.1:\d+)"
 BEGIN_S, END_S = 10.0, 30.0
-LATE_S = 0.3
+LATE_S = 0.5
 ATTEMPTS = 3  # at a signal that meets all tasks begun and none done
-AT_ONCE = 12  # servers, of which most wait most of the time
+AT_ONCE = 8  # servers, of which most wait most of the time
 PACE = 200.0  # requests per s, so that one can tell them apart in a picture
 
 
@@ -158,7 +158,7 @@ def _stopped(
 def meets(events: Sequence[Event], at_ns: int, what: str, tasks: int, next_: str) -> str:
     """Why a signal at that moment did not meet so many tasks with `what` noted and none `next_`.
 
-    "" where it did, and at most 0.3 s after the last of them, so that it is known how much was
+    "" where it did, and at most 0.5 s after the last of them, so that it is known how much was
     left of their work.
     """
     before = [event for event in events if event.at_ns < at_ns]
@@ -170,7 +170,7 @@ def meets(events: Sequence[Event], at_ns: int, what: str, tasks: int, next_: str
 
 
 def each(what: str, experiments: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
-    """Run the experiments, twelve at a time, with a line of progress; what each gave, by its key.
+    """Run the experiments, eight at a time, with a line of progress; what each gave, by its key.
 
     Raises the first failure or interrupt when those at work have ended; begins no other then.
     """
