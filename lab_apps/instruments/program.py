@@ -31,7 +31,7 @@ class Program:
     """
 
     def __init__(self, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        self._command = [sys.executable, "-m", __name__, module, *arguments]
+        self._command = [sys.executable, "-u", "-m", __name__, module, *arguments]
         self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -125,7 +125,7 @@ class Program:
 
     @property
     def _name(self) -> str:
-        return " ".join(self._command[3:])
+        return " ".join(self._command[4:])
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
