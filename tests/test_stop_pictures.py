@@ -290,13 +290,8 @@ def test_colours_of_workers_differ_and_none_is_that_of_lost_work() -> None:
 
 def test_counts_in_words() -> None:
     twice = fate([*tasks(2), event(1.8, "7-0", "done")])
-    assert [counted(one) for one in (None, SOME, fate(tasks(2)), twice)] == [
-        "–",
-        "3 lost",
-        "0 lost",
-        "0 lost, 1 twice",
-    ]
-    assert describe({"naive": {"SIGTERM": SOME, "SIGKILL": fate(tasks(5, 5))}}).endswith(
-        "Lost: naive: SIGTERM: 3, SIGKILL: 5."
-    )
+    said = [counted(one) for one in (None, SOME, fate(tasks(2)), twice)]
+    assert said == ["–", "3 lost", "0 lost", "0 lost, 1 twice"]
+    described = describe({"naive": {"SIGTERM": SOME, "SIGKILL": fate(tasks(5, 5))}})
+    assert described.endswith("Lost: naive: SIGTERM: 3, SIGKILL: 5.")
     assert "n = 4 requests, 0 failed" in conditions([SOME, fate(tasks(1), [0.1])], "more")
