@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +22,12 @@ UPSTREAM_URL = "http://127.0.0.1:8001"
 Client = TypeVar("Client", OpenAI, AsyncOpenAI)
 
 _settings = threading.Lock()  # clients are built on several threads
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """What takes most of the time in making a client: one for all that live as long as the app."""
+    return ssl.create_default_context()
 
 
 def new_client(url: str, **http: Any) -> OpenAI:
@@ -73,11 +81,11 @@ def lifespan_of(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         url = upstream_url or os.environ.get("UPSTREAM_URL", UPSTREAM_URL)
-        two = Limits(max_connections=2)
-        with new_client(url) as blocking:
+        two, tls = Limits(max_connections=2), tls_context()
+        with new_client(url, verify=tls) as blocking:
             async with (
-                new_async_client(url) as awaiting,
-                new_async_client(url, limits=two) as narrow,
+                new_async_client(url, verify=tls) as awaiting,
+                new_async_client(url, verify=tls, limits=two) as narrow,
             ):
                 limiter = anyio.CapacityLimiter(40)
                 app.state.clients = Clients(url, blocking, awaiting, narrow, limiter)
