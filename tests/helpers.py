@@ -16,7 +16,7 @@ from typing import Literal
 
 import pytest
 
-from lab_apps.instruments import load
+from lab_apps.instruments import load, nursery
 from lab_apps.instruments.schedule import Open, Schedule
 from lab_apps.instruments.server import listener
 from lab_apps.instruments.trial import Trial
@@ -248,8 +248,10 @@ def no_leftovers(within_s: float = 2.0) -> Iterator[None]:
     """Assert that the block leaves no thread, descriptor, socket or process.
 
     Pool threads are told to end when their loop ends and do so a moment later. The load workers of
-    `send_beside` stay for the next call, so they are ended first.
+    `send_beside` stay for the next call, so they are ended first; what programs are forked from
+    stays too, and is there before.
     """
+    nursery.begin()
     before = Leftovers.now()
     try:
         yield

@@ -44,11 +44,11 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, int, int, dict[str, int]]]] = 
         (0, AT_ONCE, -9, DONE),
     ),
     "worker, SIGTERM, too soon": (
-        {"who": "worker", "number": "SIGTERM", "options": SOON, "path": "/queue?seconds=1.5"},
+        {"who": "worker", "number": "SIGTERM", "options": SOON, "path": "/queue?seconds=3"},
         (AT_ONCE, 0, 0, {"succeeded": JOBS - AT_ONCE, "aborted": AT_ONCE}),
     ),
     "worker, SIGTERM, too soon, tried again": (
-        {"who": "worker", "number": "SIGTERM", "options": SOON, "path": "/queue-again?seconds=1.5"},
+        {"who": "worker", "number": "SIGTERM", "options": SOON, "path": "/queue-again?seconds=3"},
         (0, 0, 0, DONE),
     ),
     "worker, SIGKILL, nothing retried": (

@@ -42,6 +42,8 @@ def faults(cell: Any) -> list[str]:
             found.append("a picture without alternative text")
         if any("widget" in kind for kind in data):
             found.append("a widget, which shows as broken when the notebook is opened")
+        if re.search(r" at 0x[0-9a-f]{6,}", data.get("text/plain", "")):
+            found.append("an object's address, which the next run doesn't have")
         if "\r" in output.get("text", ""):
             found.append("progress that was not reduced to its last line")
     return found
@@ -66,8 +68,9 @@ def test_each_fault_is_noticed() -> None:
         nbformat.v4.new_output("stream", name="stdout", text="1\r2"),  # type: ignore[no-untyped-call]
         nbformat.v4.new_output("display_data", **picture),  # type: ignore[no-untyped-call]
         nbformat.v4.new_output("display_data", **widget),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_output("execute_result", data={"text/plain": repr(object())}),  # type: ignore[no-untyped-call]
     ]
-    assert len(faults(cell)) == 6
+    assert len(faults(cell)) == 7
 
 
 def test_every_declared_claim_has_one_verdict_cell() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers import children, interrupted, needs_proc, no_leftovers, runs, wait_until
 
-from lab_apps.instruments import program as module
+from lab_apps.instruments import nursery
 from lab_apps.instruments.program import Program
 
 pytestmark = needs_proc
@@ -97,7 +97,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing(
 
     with no_leftovers():
         with monkeypatch.context() as patch:
-            patch.setattr("lab_apps.instruments.program.subprocess.Popen", interrupted)
+            patch.setattr(nursery.Forked, "__init__", interrupted)
             with pytest.raises(KeyboardInterrupt), program:
                 pass
         with program:
@@ -137,14 +137,15 @@ def test_it_ends_when_its_lab_is_killed(written: Path, lab: str, script: str) ->
     ids=["no watcher", "a watcher that forgets what it has started"],
 )
 def test_check_sees_what_stays(written: Path, good: str, bad: str) -> None:
-    source = Path(module.__file__).read_text()
+    source = Path(nursery.__file__).read_text()
     assert source.count(good) == 1
     written.write_text(SLEEPS)
     written.with_name("broken.py").write_text(source.replace(good, bad))
+    lab = (
+        "import broken\nfrom lab_apps.instruments import program\nprogram.nursery = broken\n" + LAB
+    )
     with pytest.raises(AssertionError, match="still there"):
-        check_gone_with_lab(
-            LAB.replace("lab_apps.instruments.program", "broken"), GONE_WITHIN_S / 2
-        )
+        check_gone_with_lab(lab)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from helpers import at_once, needs_proc, no_leftovers
@@ -131,8 +130,7 @@ def test_the_command_of_a_worker_is_the_one_that_readers_are_told(database: Data
         make_tables(inner.url)
         with QUEUE.at(inner.url, ledger).worker(10) as worker:
             worker.wait_for(STARTED)
-            line = Path(f"/proc/{worker.pid}/cmdline").read_text().split("\0")
-    command = " ".join(line[line.index("procrastinate") :]).strip()
+            command = " ".join(worker._command)
     assert command == f"procrastinate --app={JOBS}.queue worker --concurrency=10"
     assert command in told
 

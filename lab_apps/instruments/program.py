@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import runpy
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import IO
 
-from lab_apps.instruments.child import ChildError, wait_for_parents_end
+from lab_apps.instruments import nursery
+from lab_apps.instruments.child import ChildError
+from lab_apps.instruments.nursery import Forked
 
 START_S = 30.0
 POLL_S = 0.02
@@ -27,27 +25,21 @@ class Program:
 
     It runs within the block and is killed with all it has started when that ends, or when this
     process does, however this one ends. It has a session of its own, `env` besides this process's
-    environment variables, and what it prints goes to a file that `said` reads.
+    environment variables, and what it prints goes to a file that `said` reads. It starts at once,
+    since it is forked from a process that has imported FastAPI: see `nursery.fork`.
     """
 
     def __init__(self, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        self._command = [sys.executable, "-u", "-m", __name__, module, *arguments]
+        self._command = [module, *arguments]
         self._env = dict(env or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self._output: IO[bytes] | None = None
 
     def __enter__(self) -> Program:
         """Start it; it may not be ready yet, see `wait_for`."""
         self._output = tempfile.TemporaryFile()
         try:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=self._output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | self._env,
-                start_new_session=True,
-            )
+            self._process = nursery.fork(self._command, os.environ | self._env, self._output)
         except BaseException:
             self._output.close()
             raise
@@ -64,10 +56,10 @@ class Program:
         self._process = None
         with contextlib.suppress(OSError):  # none of them is left
             os.killpg(process.pid, signal.SIGKILL)  # its session's, so not ours
-        process.wait()
-        assert process.stdin is not None
         assert output is not None
-        process.stdin.close()
+        with contextlib.suppress(ChildError):  # what it was forked from is gone, and so is it
+            process.wait()
+        process.close()
         output.close()
 
     @property
@@ -90,7 +82,7 @@ class Program:
         """
         latest_s = time.monotonic() + timeout_s
         while not (found := re.search(pattern, self.said)):
-            status = self._running().poll()
+            status = self._running().wait(0)
             if status is not None and not re.search(pattern, self.said):
                 raise ChildError(f"{self._name} has ended with status {status}{self._last_words()}")
             if time.monotonic() > latest_s:
@@ -106,7 +98,7 @@ class Program:
 
         Raises ChildError where it has ended.
         """
-        if (status := self._running().poll()) is not None:
+        if (status := self._running().wait(0)) is not None:
             raise ChildError(f"{self._name} has ended with status {status}{self._last_words()}")
         at_ns = time.perf_counter_ns()
         os.kill(self.pid, number)
@@ -117,17 +109,15 @@ class Program:
 
         Raises TimeoutError.
         """
-        try:
-            status = self._running().wait(timeout_s)
-            return time.perf_counter_ns(), status
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{self._name} has not ended after {timeout_s} s") from None
+        if (status := self._running().wait(timeout_s)) is None:
+            raise TimeoutError(f"{self._name} has not ended after {timeout_s} s")
+        return time.perf_counter_ns(), status
 
     @property
     def _name(self) -> str:
-        return " ".join(self._command[4:])
+        return " ".join(self._command)
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Forked:
         if self._process is None:
             raise ValueError("a program runs within its block only: with Program(…) as it: …")
         return self._process
@@ -135,19 +125,3 @@ class Program:
     def _last_words(self) -> str:
         lines = self.said.strip().splitlines()
         return f": {lines[-1]}" if lines else ""
-
-
-def _end_with_parent(parent: int) -> None:
-    """Kill this process and all it has started when its parent is gone."""
-    wait_for_parents_end(parent)
-    os.killpg(0, signal.SIGKILL)  # its session's, see `Program`
-
-
-def _main() -> None:
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    _main()

@@ -103,8 +103,9 @@ def stopped(
 
     The signal is sent when as many jobs as the worker takes at a time (`concurrency`) have noted
     `at` and none what comes next; else all is done again, up to 3 times. So a job must take longer
-    than 0.5 s and the worker's time of grace, by a second, to be cut off. Where the worker was
-    stopped another is started once it is gone. The count is made when no job is to be done any
+    than 0.5 s and the worker's time of grace, by two seconds, to be cut off: the grace begins a
+    second late when a side task has missed its cancellation (procrastinate #1616). Where the worker
+    was stopped another is started once it is gone. The count is made when no job is to be done any
     more, or when none has changed its state for `quiet_s`, which must be longer than it takes to
     notice a dead worker. Each time in a schema of its own; all processes are gone then. Raises what
     `stops.stopped` raises, and TimeoutError when jobs still wait 40 s after the stop.
