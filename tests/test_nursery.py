@@ -101,7 +101,8 @@ def test_twenty_programs_leave_nothing_in_it(make: Make) -> None:
     for number in range(20):
         with make(SLEEPS if number % 2 else "print('ready')") as program:
             program.wait_for("ready")
-    assert wait_until(lambda: descriptors(pid) == before and not children(pid), 2)
+    # The first one's pipe may have been open still when it was counted.
+    assert wait_until(lambda: descriptors(pid) <= before and not children(pid), 5)
 
 
 def test_one_that_is_forgotten_ends_and_the_others_go_on(make: Make) -> None:
