@@ -169,9 +169,7 @@ def test_many_connections_are_used_at_a_low_rate() -> None:
 
 def test_check_sees_who_takes_the_last_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "Random", LastIn)
-    with fault_server() as server:
-        assert spread(server.url) <= 3
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError):  # two of 30 requests, or six where some meet
         check_spread()
 
 
