@@ -51,7 +51,7 @@ refresh: ## run the notebooks again and store their outputs
 # flit_core builds the package itself. argon2-cffi-bindings 26 has no wheel for Intel Macs.
 lock_extra = printf '%s\n' flit_core 'argon2-cffi-bindings<26'
 lock_with = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--extra db --extra queue --extra sdk --no-header --no-annotate $(UPGRADE) pyproject.toml -
+	--extra db --extra queue --extra sdk --extra structure --no-header --no-annotate $(UPGRADE) pyproject.toml -
 lock: ## resolve requirements.lock and requirements-dev.lock again
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
 	@echo "requirements.lock" && $(lock_extra) | $(lock_with) --output-file requirements.lock
