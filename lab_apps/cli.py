@@ -32,6 +32,7 @@ CELL_TIMEOUT_S = {"quick": 300, "full": 3600}
 MAX_USERS = 1000
 MAX_RATE = 20_000
 MAX_SECONDS = 3600
+MAX_SEED = 2**32 - 1
 
 Call = Callable[[argparse.Namespace, Checkout], int]
 
@@ -112,6 +113,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     load.add_argument("--seconds", type=_positive(MAX_SECONDS), metavar="S", required=True)
     load.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+    structure = command(
+        "structure",
+        _structure,
+        "folders that a repository's commits touch by domain and by file type; nothing is sent",
+    )
+    structure.add_argument("repository", type=Path, metavar="REPOSITORY", help="its folder")
+    structure.add_argument(
+        "--rule",
+        action="append",
+        required=True,
+        metavar="TEMPLATE",
+        help="src/{domain}/{kind}.py, for instance: * is any name, ** any folders, {kind:a|b} one"
+        " of these; may be repeated, the first that matches a path counts",
+    )
+    structure.add_argument("--output", type=Path, metavar="PICTURE.png", help="draw it as well")
+    structure.add_argument("--seed", type=_whole(0, MAX_SEED), default=1, help="of the shuffles; 1")
     return parser
 
 
@@ -296,4 +314,11 @@ def _load(args: argparse.Namespace, _checkout: Checkout) -> int:
     print(loadtest.readable(summary))
     if summary["errors"]:
         print(f"lab load: {summary['errors']} requests failed and are counted", file=sys.stderr)
+    return 0
+
+
+def _structure(args: argparse.Namespace, _checkout: Checkout) -> int:
+    from lab_apps import structure
+
+    print(structure.examine(args.repository, args.rule, args.output, args.seed))
     return 0
