@@ -1,0 +1,1 @@
+"""The storage for files: a service outside, and its client."""

@@ -1,0 +1,1 @@
+"""Posts, their comments and their attachments."""

@@ -1,0 +1,32 @@
+"""Which post is meant, and whose it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+
+from lab_apps.practices.project_structure.by_domain.auth import dependencies as auth_dependencies
+from lab_apps.practices.project_structure.by_domain.database import Database
+from lab_apps.practices.project_structure.by_domain.posts import exceptions, models, service
+
+
+async def valid_post_id(
+    post_id: UUID, _: auth_dependencies.CurrentUser, db: Database
+) -> models.Post:
+    """A dependency: the post of the path, for any user. Raises PostNotFound."""
+    return await service.read(db, post_id)
+
+
+ValidPost = Annotated[models.Post, Depends(valid_post_id)]
+
+
+async def owned_post(post: ValidPost, user: auth_dependencies.CurrentUser) -> models.Post:
+    """A dependency: the post of the path, for its author alone. Raises NotTheAuthor."""
+    if post.author_id != user.id:
+        raise exceptions.NotTheAuthor
+    return post
+
+
+OwnedPost = Annotated[models.Post, Depends(owned_post)]

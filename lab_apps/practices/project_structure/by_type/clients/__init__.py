@@ -1,0 +1,1 @@
+"""The clients of services outside, a module for each."""

@@ -1,0 +1,1 @@
+"""What is fixed, a module for each domain."""

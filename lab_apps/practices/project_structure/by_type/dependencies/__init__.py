@@ -1,0 +1,1 @@
+"""What routes depend on, a module for each domain."""

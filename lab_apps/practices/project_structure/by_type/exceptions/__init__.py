@@ -1,0 +1,1 @@
+"""What goes wrong, a module for each domain, and what they have in common."""

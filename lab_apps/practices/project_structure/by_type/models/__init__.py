@@ -1,0 +1,1 @@
+"""The tables and their rows, a module for each domain."""

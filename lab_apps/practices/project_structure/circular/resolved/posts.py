@@ -1,0 +1,10 @@
+"""Posts, which have to tell of a comment."""
+
+from lab_apps.practices.project_structure.circular.resolved import (
+    notifications as notifications_service,
+)
+
+
+def comment(post_id: int) -> str:
+    """Comment on the post; the notice that its author gets."""
+    return notifications_service.notify(post_id)
