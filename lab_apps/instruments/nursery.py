@@ -22,8 +22,9 @@ from typing import IO
 
 from lab_apps.instruments.child import ChildError, wait_for_parents_end
 
-# Nothing of ours, so that a program reads its own settings. On macOS a process may not go on
-# without exec once it has used certain system libraries (https://bugs.python.org/issue33725).
+# Nothing of ours, so that a program reads its own settings. On macOS they aren't imported: there a
+# process may not go on without exec once it has used certain system libraries
+# (https://bugs.python.org/issue33725).
 PRELOADED = ["fastapi", "uvicorn.main", "uvicorn.lifespan.on", "uvloop", "httptools"]
 PRELOADED += ["psycopg_pool", "procrastinate.cli"]
 NUMBER = struct.Struct("i")
@@ -206,10 +207,16 @@ def _tell(teller: int, number: int) -> None:
         os.write(teller, NUMBER.pack(number))
 
 
-def _main() -> None:
-    for name in PRELOADED if sys.platform == "linux" else ():
+def preload() -> None:
+    """Import the packages, those that are installed."""
+    for name in PRELOADED:
         with contextlib.suppress(ImportError):  # of an extra that isn't installed
             importlib.import_module(name)
+
+
+def _main() -> None:
+    if sys.platform == "linux":
+        preload()
     if command := _serve(os.getppid()):
         sys.argv[:] = command
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
