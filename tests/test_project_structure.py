@@ -11,13 +11,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import jwt
+import psycopg
 import pytest
-from structured import LAYOUTS, PASSWORD, Site, site
+from helpers import wait_until
+from structured import LAYOUTS, PASSWORD, Answer, Site, site
 
 from lab_apps.instruments import postgres
 from lab_apps.practices.project_structure.by_domain import config
@@ -248,6 +251,41 @@ def test_size_of_attachments(running: Site) -> None:
     assert bob.ask("POST", f"{post}/attachments", files=files) == too_large
     assert running.files() == before
     assert ada.notifications() == []
+
+
+def answered_after(running: Site, ask: Callable[[], Answer], statement: str) -> Answer:
+    """What is answered to a request that waits for a transaction of this statement."""
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(running.url) as other:
+        other.execute(statement)
+        asked = pool.submit(ask)
+        waiting = wait_until(lambda: running.db.execute(waits).fetchone() != (0,), 5)
+        other.commit()
+        assert waiting
+        return asked.result()
+
+
+def test_what_is_written_about_a_post_that_is_being_deleted(running: Site) -> None:
+    ada, bob = running.register(), running.register()
+    before = running.files()
+    for kind, sent in (
+        ("comments", {"json": {"text": "late"}}),
+        ("attachments", {"files": {"file": b"late"}}),
+    ):
+        post = ada.write()
+        late = partial(bob.ask, "POST", f"{post}/{kind}", **sent)
+        delete = f"DELETE FROM posts WHERE id = '{post[7:]}'"
+        assert answered_after(running, late, delete) == (404, NO_POST)
+    assert running.files() == before
+
+
+def test_a_file_attached_while_its_post_is_being_deleted_goes_too(running: Site) -> None:
+    ada = running.register()
+    before, post, file = running.files(), ada.write(), uuid4()
+    attach = f"INSERT INTO attachments VALUES ('{file}', '{post[7:]}')"
+    (running.bucket / str(file)).write_bytes(b"just attached")
+    assert answered_after(running, partial(ada.ask, "DELETE", post), attach) == (204, "")
+    assert running.files() == before
 
 
 def test_a_storage_that_fails_undoes_the_rest(running: Site, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from uuid import UUID
+
+from psycopg.errors import ForeignKeyViolation
 
 from lab_apps.practices.project_structure.by_domain.auth import models as auth_models
 from lab_apps.practices.project_structure.by_domain.aws import client as storage_client
@@ -37,8 +41,19 @@ async def read(db: Connection, post_id: UUID) -> models.Post:
     return posts[0]
 
 
+@contextlib.contextmanager
+def while_it_is_there() -> Iterator[None]:
+    """Raise PostNotFound where the post has been deleted since it was read."""
+    try:
+        yield
+    except ForeignKeyViolation:
+        raise exceptions.PostNotFound from None
+
+
 async def delete(db: Connection, storage: storage_client.Client, post: models.Post) -> None:
     """Delete the post, its comments, its notifications, and its files."""
+    # The lock, so that a file attached meanwhile is either found here or refused.
+    await db.execute("SELECT FROM posts WHERE id = %s FOR UPDATE", [post.id])
     sql = "DELETE FROM attachments WHERE post_id = %s RETURNING *"
     attachments = await rows(db, models.Attachment, sql, post.id)
     await db.execute("DELETE FROM posts WHERE id = %s", [post.id])
@@ -49,9 +64,10 @@ async def delete(db: Connection, storage: storage_client.Client, post: models.Po
 async def comment(
     db: Connection, post: models.Post, author: auth_models.User, text: str
 ) -> models.Comment:
-    """Store a comment, and tell the author of the post."""
+    """Store a comment, and tell the author of the post. Raises PostNotFound."""
     sql = "INSERT INTO comments (post_id, author_id, text) VALUES (%s, %s, %s) RETURNING *"
-    (written,) = await rows(db, models.Comment, sql, post.id, author.id, text)
+    with while_it_is_there():
+        (written,) = await rows(db, models.Comment, sql, post.id, author.id, text)
     kind = notifications_constants.Kind.COMMENTED
     await notifications_service.notify(
         db, post.author_id, kind, post_id=post.id, actor_id=author.id
@@ -72,11 +88,12 @@ async def attach(
     actor: auth_models.User,
     content: bytes,
 ) -> models.Attachment:
-    """Store a file of the post, and tell its author. Raises AttachmentTooLarge."""
+    """Store a file of the post, and tell its author. Raises AttachmentTooLarge, PostNotFound."""
     if len(content) > constants.MAX_ATTACHMENT_BYTES:
         raise exceptions.AttachmentTooLarge
     sql = "INSERT INTO attachments (post_id) VALUES (%s) RETURNING *"
-    (attachment,) = await rows(db, models.Attachment, sql, post.id)
+    with while_it_is_there():
+        (attachment,) = await rows(db, models.Attachment, sql, post.id)
     kind = notifications_constants.Kind.ATTACHED
     await notifications_service.notify(db, post.author_id, kind, post_id=post.id, actor_id=actor.id)
     await storage.put(attachment.id, content)  # last: it can't be undone with the transaction
