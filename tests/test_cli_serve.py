@@ -64,6 +64,19 @@ def test_serve_starts_a_database_for_what_reads_one(checkout: Path) -> None:
     assert wait_until(lambda: not any(runs(pid) for pid in started), 5)
 
 
+def test_what_serve_proposes_needs_no_token(checkout: Path) -> None:
+    """The first route to GET of practice 1 does."""
+    of_practice_3 = checkout / "notebooks/03_database_checks.ipynb"
+    of_practice_3.with_name("01_project_structure.ipynb").write_bytes(of_practice_3.read_bytes())
+    lab = start(checkout, "serve", "1", "--port", "0")
+    found = re.search(r"curl (http://127\.0\.0\.1:\d+/.+)\n", banner(lab))
+    assert found
+    with urllib.request.urlopen(found[1], timeout=5) as answer:
+        assert answer.status == 200
+    lab.send_signal(signal.SIGINT)
+    assert lab.communicate(timeout=10) == ("", "")
+
+
 @pytest.mark.parametrize("how", ["listening", "bound"])
 def test_serve_on_a_taken_port(
     how: str, checkout: Path, capsys: pytest.CaptureFixture[str]

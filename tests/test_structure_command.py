@@ -230,11 +230,11 @@ def test_progress_from_two_seconds_on(
 
 
 def test_5000_commits(tmp_path: Path, capsys: Capture) -> None:
-    """A generous bound: it takes 2 s here, and 20 s are allowed on a machine of two cores."""
+    """Within 20 s, with the picture: ten times what two busy cores take."""
     folder = repository(tmp_path / "big", grown_by_domain(5000, domains=100))
     begun_s = time.monotonic()
-    out = said(capsys, folder)
-    assert time.monotonic() - begun_s < 60
+    out = said(capsys, folder, "--output", str(tmp_path / "flip.png"))
+    assert time.monotonic() - begun_s < 20
     assert "5,000 commits" in out
     assert "500 of 500 paths" in out
     assert "A flip is seen" in out

@@ -65,7 +65,7 @@ class _Nursery:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", __name__],
+                [sys.executable, "-u", "-m", __name__, str(os.getpid())],
                 stdin=theirs.fileno(),
                 start_new_session=True,
             )
@@ -152,7 +152,10 @@ def _become(request: int, stdin: int, output: int, nursery: int) -> list[str]:
     os.setsid()
     for descriptor, number in ((stdin, 0), (output, 1), (output, 2)):
         os.dup2(descriptor, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number in [int(one.name) for one in Path("/dev/fd").iterdir()]:
+        if number > 2:
+            with contextlib.suppress(OSError):  # the one that listed them
+                os.close(number)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)
@@ -217,7 +220,7 @@ def preload() -> None:
 def _main() -> None:
     if sys.platform == "linux":
         preload()
-    if command := _serve(os.getppid()):
+    if command := _serve(int(sys.argv[1])):
         sys.argv[:] = command
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
